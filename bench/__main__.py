@@ -21,10 +21,17 @@ from bench.processes import two_processes
 from bench.s3 import s3
 from bench.server import NotStarted, Server, apache
 from bench.setting import FULL, QUICK, Setting
+from bench.small_far import small_far
 from bench.table import as_json, as_table
 from bench.work import OURS_FAILED, WORKS
 
-EVERYTHING = {**WORKS, "processes": (two_processes,), "open": (open_far, open_at_pools, open_whole), "s3": (s3,)}
+EVERYTHING = {
+    **WORKS,
+    "far": (small_far,),
+    "processes": (two_processes,),
+    "open": (open_far, open_at_pools, open_whole),
+    "s3": (s3,),
+}
 _CONFIG = """default = "bench"
 [profiles.bench]
 kind = "webdav"

@@ -6,10 +6,11 @@ from home when it is relative.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Self
 
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry
@@ -25,13 +26,16 @@ from ctadata.stores.typed_path import resolve_typed_path
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.provider_chain import TokenProvider
+from ctadata.transfer import path_mapping
+from ctadata.transfer.early_requests import EarlyListing, EarlyRead
+from ctadata.transfer.run import Run
 
 if TYPE_CHECKING:
     from ctadata.stores.s3.raw_keys import RawKeys
 
 
 class PathLookup:
-    """Paths of one user at one site, looked up in the store.
+    """Paths of one user at one site, looked up in the store. As a context manager it closes its connections at the end.
 
     Attributes:
         profile: The site.
@@ -168,7 +172,7 @@ class PathLookup:
             Incomplete: Some collections could not be listed. It comes after all other entries.
         """
         filters = filters or Filters()
-        if not (self.raw_keys or is_pattern(text) or self.store.features.has_directories):
+        if not (self.raw_keys or is_pattern(text)):
             yield from self._list_at_once(text, filters, threads if recursive else 0)
             return
         entries, incomplete = catch_incomplete(self.find, text)
@@ -210,6 +214,42 @@ class PathLookup:
             yield first
             yield from entries
 
+    def is_collection(self, path: RemotePath) -> bool:
+        """Return whether a path is a directory, or may be one that this token cannot see."""
+        try:
+            return self.store.info(path).is_directory
+        except NotFound:
+            return False
+        except Forbidden:  # dCache shows files to a token with storage.create only, but not collections
+            return self.store.features.has_directories
+
+    def is_collection_beside(self, run: Run, path: RemotePath) -> bool:
+        """Return whether a path is a directory, and list the directory above meanwhile: a file goes there if not."""
+        if not self.store.features.has_directories:
+            return self.is_collection(path)
+        early, is_needed = EarlyListing(self.store, path.parent), False
+        try:
+            is_needed = not self.is_collection(path)
+        finally:
+            if not is_needed:
+                early.close()
+        run.early_listing = early
+        return not is_needed
+
+    @contextlib.contextmanager
+    def read_early(self, run: Run, sources: Sequence[str], local: str | None) -> Iterator[None]:
+        """Begin to read the one file of a download while its entry is looked up, if the local name is free."""
+        is_one = len(sources) == 1 and not is_pattern(sources[0]) and not sources[0].endswith("/") and not self.raw_keys
+        if not is_one or run.rules.jobs == 1 or run.rules.dry_run or not self.store.features.reads_change_nothing:
+            yield
+            return
+        path = self.resolve(sources[0])
+        if not path.parts or path_mapping.is_taken_here(path, local):
+            yield
+            return
+        with EarlyRead(self.store, path) as run.early:
+            yield
+
     def use_raw_keys(self) -> None:
         """Read all further paths as `s3://bucket/key`, with the key exactly as it is written.
 
@@ -233,3 +273,20 @@ class PathLookup:
         from ctadata.stores.s3.versions import OneVersion
 
         self.store = OneVersion(require_s3(self.store, self.profile, "--version-id"), version)
+
+    @property
+    def source_of_token(self) -> str:
+        """The source of the token in use, in words; empty before the first request."""
+        return self.tokens.origin
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the connections."""
+        self.close()

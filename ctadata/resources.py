@@ -17,16 +17,19 @@ FILES_PER_WORKER = 6
 log = logging.getLogger(__name__)
 
 
-def limit_workers(wanted: int) -> int:
+def limit_workers(wanted: int, *, asked: bool = True) -> int:
     """Return how many workers may run within the limit of open files (`ulimit -n`): at most `wanted`, and at least one.
 
-    The log records a smaller number.
+    Args:
+        wanted: The number of workers.
+        asked: Whether the user may expect this number; then the log records a smaller one.
     """
     allowed = _open_file_limit()
     most = wanted if allowed is None else max(1, (allowed - BASE_FILES) // FILES_PER_WORKER)
     if most >= wanted:
         return wanted
-    log.warning("only %d files may be open at a time (ulimit -n), so %d of %d jobs run", allowed, most, wanted)
+    if asked:
+        log.warning("only %d files may be open at a time (ulimit -n), so %d of %d jobs run", allowed, most, wanted)
     return most
 
 

@@ -8,11 +8,11 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
 from ctadata.agent.renew_on_demand import login_of, make_token_provider
 from ctadata.config.profile import Profile
-from ctadata.config.resolve import COMMAND_LINE, Resolved
+from ctadata.config.request_limit import RequestLimit, find_request_limit
+from ctadata.config.resolve import Resolved
 from ctadata.entries import Entry
 from ctadata.errors import UsageError
 from ctadata.http.client import Client
@@ -53,8 +53,9 @@ class Session(PathLookup):
         stop: threading.Event,
         home: Callable[[], RemotePath] | None = None,
         site: Site | None = None,
+        limit: RequestLimit | None = None,
     ) -> None:
-        """Use these parts; `open` creates them from a profile.
+        """Use these parts, as `PathLookup` does; `open` creates them from a profile.
 
         Args:
             profile: The site.
@@ -63,9 +64,11 @@ class Session(PathLookup):
             stop: When set, requests that wait end within a second with `Stopped`.
             home: Returns the user's home. None finds it as the profile says.
             site: What the site has beyond the store: tape, REST interface, macaroons. None if it has nothing.
+            limit: How many requests a server gets at a time. None is the profile's number of jobs.
         """
         super().__init__(profile, store, tokens, stop, home)
         self.site = site or Site(profile, None)
+        self.limit = limit or RequestLimit(profile.jobs, profile.jobs)
         self.elsewhere: TaskRunner | None = None  # moves the files of all further runs in other processes
 
     @classmethod
@@ -90,22 +93,23 @@ class Session(PathLookup):
         Raises:
             ConfigError: The profile cannot be used.
         """
+        limit = find_request_limit(resolved, at_once)
         profile, stop = resolved.profile.share(at_once), stop or threading.Event()
-        pinned = resolved.values["jobs"].origin == COMMAND_LINE
         if profile.kind == "s3":
             from ctadata.stores.s3.factory import open_s3  # imported late: it loads more modules than all the others
             from ctadata.stores.s3.restore import restores_of
 
             keys = AccessKeys(profile, explicit=token_file, env=env, login=login_of(resolved, stop, env))
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
-            store = open_s3(profile, keys, stop=stop, pinned=pinned, at_once=at_once)
-            return cls(profile, store, keys, stop, home=lambda: home, site=Site(profile, None, restores_of(store)))
+            store = open_s3(profile, keys, stop=stop, limit=limit)
+            site = Site(profile, None, restores_of(store))
+            return cls(profile, store, keys, stop, home=lambda: home, site=site, limit=limit)
         tokens = make_token_provider(resolved, stop, token_file=token_file, env=env)
         client = Client(
             trusted=trusted_origins(profile), credentials=tokens, ca=profile.ca, http_pools=profile.http_pools,
-            jobs=profile.jobs, pinned=pinned, stop=stop,
+            jobs=limit.most, pinned=limit.pinned, stop=stop,
         )  # fmt: skip
-        return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client))
+        return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client), limit=limit)
 
     def get(
         self,
@@ -139,6 +143,13 @@ class Session(PathLookup):
             NotFound: A source does not exist.
             NothingMatched: A pattern has no match.
         """
+        run = self.run(rules, reporter, jobs)
+        with self.read_early(run, sources if listed is None and not recursive else (), local):
+            return download(run, self._download_targets(sources, local, recursive=recursive, listed=listed))
+
+    def _download_targets(
+        self, sources: Sequence[str], local: str | None, *, recursive: bool, listed: Iterable[str] | None
+    ) -> Iterable[Target]:
         targets: Iterable[Target]
         if listed is None:
             known = [(source, *catch_incomplete(self.find, source)) for source in sources]
@@ -150,7 +161,7 @@ class Session(PathLookup):
             targets = path_mapping.listed_download_targets(
                 base, listed, local, recursive=recursive, exact=self.profile.kind == "s3"
             )
-        return download(self.run(rules, reporter, jobs), targets)
+        return targets
 
     def put(
         self,
@@ -186,16 +197,17 @@ class Session(PathLookup):
         """
         path_mapping.check_local(local, recursive=recursive or listed is not None)
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
+        run = self.run(rules, reporter, jobs)
         upload_sources: Iterable[UploadSource | InvalidPath]
         if listed is None:
             into = target.endswith("/") or len(local) > 1 or path in (RemotePath(), self._known_home)
             only_trees = all(Path(source).is_dir() for source in local)
             upload_sources = path_mapping.upload_sources(
-                local, path, into=into or (not only_trees and self._is_collection(path))
+                local, path, into=into or (not only_trees and self.is_collection_beside(run, path))
             )
         else:
             upload_sources = path_mapping.listed_upload_sources(local[0] if local else "", listed, path)
-        return upload(self.run(rules, reporter, jobs), upload_sources)
+        return upload(run, upload_sources)
 
     def get_to_pipe(
         self,
@@ -245,7 +257,7 @@ class Session(PathLookup):
             StorageFull: The local disk has no room for the bytes.
         """
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
-        if target.endswith("/") or not path.parts or self._is_collection(path):
+        if target.endswith("/") or not path.parts or self.is_collection(path):
             raise UsageError(
                 "the target is a directory, and a pipe has no file name",
                 hint="add the name to the target",
@@ -314,28 +326,13 @@ class Session(PathLookup):
         Args:
             rules: None uses the defaults.
             reporter: None reports to nobody.
-            jobs: How many files move at a time. None takes the profile's number.
+            jobs: How many files move at a time. None takes the profile's number, and more if they are small.
         """
-        rules = dataclasses.replace(rules or Rules(), jobs=limit_workers(jobs or self.profile.jobs))
+        most = limit_workers(jobs or self.profile.jobs)
+        small = limit_workers(jobs or self.limit.files, asked=False)
+        rules = dataclasses.replace(rules or Rules(), jobs=most, small_jobs=small)
         records, elsewhere = Records(self.profile.address, directory()), None if rules.dry_run else self.elsewhere
         run = Run(self.store, rules, reporter or NullReporter(), self.stop, records=records, elsewhere=elsewhere)
         if rules.stage and not rules.dry_run:
             run.staging = Staging(self.site.tape, self.stop.wait, run.fail, run.reporter.remarked)
         return run
-
-    @property
-    def source_of_token(self) -> str:
-        """The source of the token in use, in words; empty before the first request."""
-        return self.tokens.origin
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.store.close()
-
-    def __enter__(self) -> Self:
-        """Return the session itself."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Close the connections."""
-        self.close()

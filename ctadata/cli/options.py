@@ -97,7 +97,7 @@ class Common:
         """
         with self._open(stop, token_file, {} if jobs is None else {"jobs": jobs}, at_once) as session:
             if self.verbose and at_once > 1:
-                count = "1 request" if session.profile.jobs == 1 else f"{session.profile.jobs} requests"
+                count = "1 request" if session.limit.most == 1 else f"{session.limit.most} requests"
                 say(f"at most {count} to one server at a time, because {at_once} tasks run at once")
             try:
                 yield session

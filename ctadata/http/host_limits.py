@@ -5,6 +5,7 @@ There is one limiter for each origin, because a door and each of its pools can b
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -18,6 +19,8 @@ from ctadata.http.messages import Accept, Consumer, Origin, Response
 
 BUSY_STATUSES = (429, 503)
 """The statuses of a busy server (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
+
+_DCACHE = re.compile(r"dCache/([0-9]{1,4})\.([0-9]{1,4})")
 
 _STOP_CHECK = 0.25
 """Seconds between two checks of the stop event while a request waits for a slot."""
@@ -56,6 +59,7 @@ class Slot:
             return None
 
         def record_and_accept(response: Response) -> Consumer | None:
+            self._limiter.note_server(response)
             self.record_answer()
             if response.method == "PROPFIND":
                 self.release()
@@ -65,6 +69,7 @@ class Slot:
 
     def record_response(self, response: Response) -> None:
         """Record a complete response: an answer, a refusal, or a failure of the server that says nothing."""
+        self._limiter.note_server(response)
         if response.status in BUSY_STATUSES:
             seconds = parse_retry_after(response.headers.get("Retry-After"))
             self._limiter.record_refusal(self.began, seconds, counts=response.status == 429)
@@ -96,6 +101,15 @@ class Slot:
         self.release()
 
 
+def counts_requests(server: str | None) -> bool:
+    """Whether the server with this `Server` header answers 429 to a client that sends too many requests a second.
+
+    dCache's doors do from 11.2 on (its class RateLimitedHandlerList; the limit is on by default).
+    """
+    version = _DCACHE.match(server or "")
+    return version is not None and (int(version[1]), int(version[2])) >= (11, 2)
+
+
 class HostLimiter:
     """The limiter of one server. Any number of threads and fibers may use it."""
 
@@ -115,6 +129,7 @@ class HostLimiter:
         self._window = window
         self._clock = clock
         self._spread = spread
+        self._is_known = False
         self._lock = threading.Lock()
         self._room = fibers.Condition(self._lock)
 
@@ -154,6 +169,14 @@ class HostLimiter:
                     retry_after=closed,
                 )
             return self._window.begin_request(now), self._window.closings
+
+    def note_server(self, response: Response) -> None:
+        """Take note of the first response: some servers are known to count requests."""
+        if not self._is_known:
+            self._is_known = True
+            if counts_requests(response.headers.get("Server")):
+                with self._lock:
+                    self._window.pace()
 
     def release(self) -> None:
         """Free a slot."""

@@ -129,8 +129,9 @@ class Transport:
 
     def _acquire_slot(self, call: Call, origin: Origin) -> Slot:
         began = self._clock()
-        # the answer to an upload comes after its body, so its time says nothing about the server's speed
-        kind = "" if call.streams else call.method
+        # the answer to an upload comes after its body: if that is large, the time says nothing about the server's speed
+        is_small = call.upload is None or call.upload.size <= EXPECT_THRESHOLD
+        kind = call.method if is_small or not call.streams else ""
         limiter = self.limiters.limiter_of(origin)
         slot = limiter.acquire(kind, self._stop, self._sleep, self._patience)
         call.waited += self._clock() - began

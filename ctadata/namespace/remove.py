@@ -9,6 +9,7 @@ from ctadata.entries import Entry
 from ctadata.errors import ConfigError, NotFound, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import DeletesEntries, Store
+from ctadata.stores.optional import DeletesFiles
 
 
 def refuse_home(entries: Sequence[Entry], home: Callable[[], RemotePath]) -> None:
@@ -39,8 +40,14 @@ def drop_nested(entries: Iterable[Entry]) -> list[Entry]:
     ]
 
 
-def remove(store: Store, entry: Entry, *, recursive: bool = False) -> None:
+def remove(store: Store, entry: Entry, *, recursive: bool = False, is_fresh: bool = False) -> None:
     """Delete a file, or with `recursive` a directory with all that lies below it. The caller has called `refuse_home`.
+
+    Args:
+        store: The store.
+        entry: What is deleted.
+        recursive: Delete a directory too.
+        is_fresh: Whether the entry was looked up a moment ago, so that no request finds out again what it is.
 
     Raises:
         UsageError: The entry is a directory, and `recursive` is False.
@@ -49,12 +56,17 @@ def remove(store: Store, entry: Entry, *, recursive: bool = False) -> None:
     if isinstance(store, DeletesEntries) and (recursive or not entry.is_directory):
         store.delete_entry(entry)
     elif not entry.is_directory:
-        store.delete(entry.path)
+        delete_file(store, entry.path) if is_fresh else store.delete(entry.path)
     elif recursive:
         store.delete_tree(entry.path)
     else:
         hint = "rm -r deletes it with all it holds; rmdir deletes it if it is empty"
         raise UsageError("it is a directory", hint=hint, path=str(entry.path))
+
+
+def delete_file(store: Store, path: RemotePath) -> None:
+    """Delete a file that the caller has just looked up, or has made under a name of its own."""
+    store.delete_file(path) if isinstance(store, DeletesFiles) else store.delete(path)
 
 
 def remove_empty(store: Store, entry: Entry) -> None:

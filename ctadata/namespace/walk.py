@@ -31,8 +31,8 @@ If more come, the server has to wait in the middle of its listing, and some serv
 with large files hold more.
 """
 
-WALKERS = 4
-"""The largest number of directories that are listed at the same time."""
+WALKERS = 32
+"""The largest number of directories that are listed at the same time. The HTTP client may send fewer requests."""
 
 INTERVAL = 0.05
 """The time between two measurements of how busy the process is, in seconds."""
@@ -89,11 +89,30 @@ class _Walk(Generic[N, T]):
         self.threads = threads
         self.wanted = 1
         self.stopped = threading.Event()
-        self.items: Channel[T] = Channel(threads, WAITING)
+        self.items: Channel[T] = Channel(1, WAITING)
+        self.workers: list[threading.Thread] = []
+        self.alive = 0
+        self.failure: BaseException | None = None
+
+    def start_workers(self, count: int) -> None:
+        """Start threads until there are `count`. Most walks need few, so a thread is started when it may be wanted."""
+        with self.change:
+            for place in range(len(self.workers), min(count, self.threads)):
+                if self.ended:
+                    break
+                thread = threading.Thread(target=self.work, args=(place,), name=f"walk-{place}", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the system gives no further thread
+                    if not place:
+                        raise
+                    self.threads = place
+                    break
+                self.workers.append(thread)
+                self.alive += 1
 
     def work(self, place: int) -> None:
         """Expand nodes in thread number `place` once it is wanted, until no node is left and none can come."""
-        failure = None
         try:
             self._wait_until_wanted(place)
             meter = _BusyMeter()
@@ -102,10 +121,14 @@ class _Walk(Generic[N, T]):
                 self._finish_node()
                 self._step_back(place, meter)
         except BaseException as error:  # noqa: BLE001  (raised again in the thread that takes the items)
-            failure = error
+            self.failure = self.failure or error
             self._end()
         self.stopped.set()
-        self.items.finish(failure)
+        with self.change:
+            self.alive -= 1
+            is_last = not self.alive
+        if is_last:
+            self.items.finish(self.failure)
 
     def _wait_until_wanted(self, place: int) -> None:
         meter = _BusyMeter()
@@ -113,6 +136,7 @@ class _Walk(Generic[N, T]):
             busy, has_more = meter.measure(), bool(self.nodes) or not self.roots_taken
             if place == self.wanted and has_more and busy < BUSY:
                 self.wanted = min(self.threads, 2 * self.wanted)
+                self.start_workers(self.wanted + 1)  # the last of them looks whether still more are wanted
 
     def _step_back(self, place: int, meter: _BusyMeter) -> None:
         """If Python is busy all the time, let half of the threads wait until they are wanted again."""
@@ -176,16 +200,13 @@ class _Walk(Generic[N, T]):
 
     def take(self) -> Iterator[T]:
         """Yield the items while the threads work; raise an error of `expand` here."""
-        places = range(self.threads)
-        workers = [threading.Thread(target=self.work, args=(i,), name=f"walk-{i}", daemon=True) for i in places]
         try:
-            for thread in workers:
-                thread.start()
+            self.start_workers(2)
             yield from self.items
         finally:
             self._end()
             self.items.stop()
-            for thread in workers:
+            for thread in self.workers:
                 if thread.is_alive():  # an interrupt may have come before it was started
                     thread.join()
 

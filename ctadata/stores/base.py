@@ -42,6 +42,8 @@ class Features:
         digests: The algorithms that the store may send with a transfer. Empty if it sends none.
         lists_checksums: The entries of a listing carry checksums.
         parallel_reads: Several streams may read one large file at the same time. If False, one stream reads it.
+        reads_change_nothing: A read has no effect on the server, so it may begin before the entry is known. If False, a
+            read may bring the file back from tape.
         redirects: Another server than the one that lists carries the bytes. An upload then waits for the redirect
             before it sends the body.
         has_directories: A directory has to be made before files go into it. If False, the name of a file makes it.
@@ -64,6 +66,7 @@ class Features:
     digests: tuple[str, ...] = ()
     lists_checksums: bool = False
     parallel_reads: bool = True
+    reads_change_nothing: bool = False
     redirects: bool = False
     has_directories: bool = True
     etag_may_be_md5: bool = False

@@ -26,7 +26,7 @@ def open_store(profile: Profile, client: Client) -> Store:
         case "dcache":
             dialect = dcache(atomic_put=profile.atomic_put)
         case "webdav":
-            dialect = Dialect(Features(atomic_put=profile.atomic_put, can_move_trees=True))
+            dialect = Dialect(Features(atomic_put=profile.atomic_put, can_move_trees=True, reads_change_nothing=True))
         case _:
             raise ConfigError(
                 f"the profile {profile.name} has the kind {profile.kind!r}", hint='kind is "dcache" or "webdav"'

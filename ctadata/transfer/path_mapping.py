@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ctadata.entries import Entry
+from ctadata.entries import Entry, Kind
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, missing_file_error, refuse_userinfo
 from ctadata.transfer.download_target import DirectoryTarget, DownloadTarget, NamedEntry, PendingTarget, Target
 from ctadata.transfer.download_tree import download
+from ctadata.transfer.local_entries import find_folder
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.receipt import Record
@@ -36,6 +38,21 @@ def download_target(entry: Entry, local: Path | None, *, into: bool, contents: b
     if local is None or into or _is_dir(local):
         return DownloadTarget(entry, local or Path(), (), name, (name,))
     return DownloadTarget(entry, local.parent, (), local.name, (name,))
+
+
+def is_taken_here(path: RemotePath, local: str | None) -> bool:
+    """Return whether the local name that a single remote file would get is taken, also by a part, or cannot be used."""
+    try:
+        into = local is not None and local.endswith("/")
+        target = download_target(
+            Entry(path, Kind.FILE), None if local is None else Path(local), into=into, contents=False
+        )
+        with find_folder(target.base, target.parts) or contextlib.nullcontext() as folder:
+            if folder is not None:
+                folder.remove_stale_parts()
+            return folder is None or folder.stat(target.name) is not None or folder.has_resumable(target.name)
+    except LocalError:
+        return True
 
 
 def download_targets(

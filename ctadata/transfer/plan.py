@@ -56,7 +56,8 @@ class Rules:
         follow_links: For uploads: links to directories are followed too.
         skip_special: For uploads: sockets, FIFOs, devices, links that lead nowhere, and links to directories that are
             not followed are passed over and do not count as failures.
-        jobs: Files in transfer at a time.
+        jobs: Large files in transfer at a time.
+        small_jobs: Files in transfer at a time in all, while most of them are small; None: as `jobs`.
         filters: The names of a tree that are transferred.
         dry_run: Everything is decided and reported; nothing is changed.
         compare: The rule by which files are equal.
@@ -73,6 +74,7 @@ class Rules:
     follow_links: bool = False
     skip_special: bool = False
     jobs: int = 8
+    small_jobs: int | None = None
     filters: Filters = field(default_factory=Filters)
     dry_run: bool = False
     compare: Compare = Compare.USUAL

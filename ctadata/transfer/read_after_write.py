@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Protocol
 
 from ctadata.entries import Entry
 from ctadata.errors import NotFound
 from ctadata.paths import RemotePath
-from ctadata.transfer.run import Run
+from ctadata.stores.base import Store
 
 WAITS = (0.1, 0.2, 0.4, 0.8)
 """Seconds before each further request."""
 
 
-def wait_for_entry(run: Run, path: RemotePath, size: int | None) -> Entry:
+class WaitingRun(Protocol):
+    """The run, as far as a look at a stored file needs it."""
+
+    store: Store
+
+    def wait(self, seconds: float) -> None:
+        """Wait for some seconds; raise Stopped if the run is stopped meanwhile."""
+
+
+def wait_for_entry(run: WaitingRun, path: RemotePath, size: int | None) -> Entry:
     """Return the entry of a file that was just stored; ask again for 1.5 seconds if it is missing or has another size.
 
     A server that states no size is not asked again for it.

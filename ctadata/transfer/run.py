@@ -7,12 +7,13 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ctadata import fibers
+from ctadata.entries import Entry
 from ctadata.errors import (
     Changed,
     CtadataError,
@@ -26,16 +27,19 @@ from ctadata.errors import (
 )
 from ctadata.namespace.listing import report_each
 from ctadata.namespace.name_check import NameCheck
+from ctadata.namespace.remove import delete_file
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.resources import shortage_error
 from ctadata.retry import Retries, retry
-from ctadata.stores.base import Store
+from ctadata.stores.base import Reader, Store
+from ctadata.transfer.early_requests import EarlyListing, EarlyRead
 from ctadata.transfer.equality import Pair
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.rate_limit import RateLimiter, ThrottledReporter
 from ctadata.transfer.records import Records
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
 from ctadata.transfer.staging import Staging
+from ctadata.transfer.stored_files import StoredFiles
 from ctadata.transfer.worker_pool import WorkerPool
 
 T = TypeVar("T")
@@ -133,6 +137,9 @@ class Run:
         workers: Work on the tasks.
         names: Checks whether the door can handle a name.
         elsewhere: Works on the tasks in other processes; None: `workers` do it here.
+        stored: Asks what the server has stored.
+        early: A read that has begun before the entry of its file was known; None: there is none.
+        early_listing: A listing that has begun before it was certain that it is needed; None: there is none.
     """
 
     store: Store
@@ -150,11 +157,15 @@ class Run:
     elsewhere: TaskRunner | None = None
     workers: WorkerPool[Task] = field(init=False)
     names: NameCheck = field(init=False)
+    stored: StoredFiles = field(init=False)
+    early: EarlyRead | None = None
+    early_listing: EarlyListing | None = None
 
     def __post_init__(self) -> None:
         """Make the workers, and throttle the reporter if there is a rate limit."""
         self.workers = WorkerPool(self.stop)
         self.names = NameCheck(self.store)
+        self.stored = StoredFiles(self)
         if self.rules.rate is not None and self.elsewhere is None:
             self.reporter = ThrottledReporter(self.reporter, RateLimiter(self.rules.rate, sleep=self.stop.wait))
 
@@ -164,6 +175,22 @@ class Run:
         """Return the task of one file, and report it as planned at once, so that the totals are right early."""
         self.reporter.planned(1, size)
         return Task(remote, local, work, size, etag, is_small=size < SMALL)
+
+    def open(self, remote: RemotePath) -> Reader:
+        """Return a reader of a remote file: the early read, if it is of this file."""
+        return self.early if self.early is not None and self.early.path == remote else self.store.open(remote)
+
+    def digests(self, remote: RemotePath) -> Mapping[str, str]:
+        """Return the digests that the store keeps of a remote file."""
+        early = self.early if self.early is not None and self.early.path == remote else None
+        return early.digests() if early else self.store.digests(remote)
+
+    def list_directory(self, remote: RemotePath) -> Iterator[Entry]:
+        """Yield the entries of a directory, once from the early listing if it is of this directory."""
+        early, self.early_listing = self.early_listing, None
+        if early is not None and early.path != remote:
+            early.close()
+        return iter(early) if early is not None and early.path == remote else self.store.list(remote)
 
     def pair(self, remote: RemotePath, counterpart: Path | str) -> Pair:
         """Return a remote file and its counterpart in a directory, with the place of their record.
@@ -201,7 +228,7 @@ class Run:
             self.leftovers.append(temporary)
             return
         with contextlib.suppress(CtadataError):
-            self.store.delete(temporary)
+            delete_file(self.store, temporary)
 
     def delete_leftovers(self) -> None:
         """Delete the unfinished uploads of a stopped run. The stop is over then."""
@@ -259,7 +286,7 @@ class Run:
             raise Stopped("stopped")
 
     def execute(self, tasks: Iterable[Task]) -> Summary:
-        """Work on the tasks, `rules.jobs` at a time, while they are still being found.
+        """Work on the tasks, `rules.jobs` or `rules.small_jobs` at a time, while they are still being found.
 
         A needed login ends the run, because every further file would fail in the same way, and a door blocks clients
         that try again and again.
@@ -291,7 +318,8 @@ class Run:
 
     def work_here(self, tasks: Iterable[Task]) -> None:
         """Work on the tasks with the workers of this process."""
-        self.workers.run(tasks, self._work_on, jobs=self.rules.jobs, is_small=lambda task: task.is_small)
+        jobs, small_jobs = self.rules.jobs, self.rules.small_jobs
+        self.workers.run(tasks, self._work_on, jobs=jobs, small_jobs=small_jobs, is_small=lambda task: task.is_small)
 
     def _work_on(self, task: Task) -> None:
         if self.stop.is_set():

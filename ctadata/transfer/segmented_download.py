@@ -245,7 +245,7 @@ class SegmentedDownload:
             if segments.is_invalid:
                 raise Interrupted("the download of the file starts again")
             if self._reader is None:
-                self._reader = self.run.store.open(self.entry.path)
+                self._reader = self.run.open(self.entry.path)
             return self._reader
 
     def _close(self) -> None:
@@ -328,7 +328,7 @@ class SegmentedDownload:
         """Compare size and digests with what the server says."""
         integrity.check_size(os.fstat(self.part.fd).st_size, self.segments.size)
         self.verified = "size" if self.entry.size is not None else ""
-        known = self.digests or self.run.store.digests(self.entry.path)
+        known = self.digests or self.run.digests(self.entry.path)
         proofs = {"adler32": f"{self.segments.adler32:08x}"} if self.hashing and "adler32" in known else {}
         # if the listing has other checksums than the pool, the bytes have to agree with both
         best = strongest_digest(self.entry.checksums if proofs else known)

@@ -264,11 +264,11 @@ class UploadAttempts:
         if written.checked:
             self.verified = f"size, {written.checked}"
             return
-        digests = written.digests or self.run.store.digests(path)
+        digests, entry = (written.digests, None) if written.digests else self.run.stored.look(path, self.source.size)
         if integrity.check_digest("adler32", self.source.adler32, digests):
             self.verified = "size, adler32"
             return
-        self.stored = wait_for_entry(self.run, path, self.source.size)
+        self.stored = entry or self.run.stored.entry(path, self.source.size)
         integrity.check_entry(self.run.store, self.stored, self.source.size)
         self.verified = "size"
 

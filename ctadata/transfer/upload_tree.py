@@ -267,9 +267,9 @@ def _list_collection(
     names = {name for _, name in (*contents.files, *contents.folders)}
     if source.tree is None and len(names) <= FEW and not run.store.features.has_directories:
         return _stat_one_by_one(run, source.target, names)
-    existing, others = dict[str, Entry](), list[Entry]()
+    existing, others, count = dict[str, Entry](), list[Entry](), 0
     try:
-        for entry in run.store.list(source.target):
+        for count, entry in enumerate(run.list_directory(source.target), 1):  # noqa: B007
             if source.is_new:
                 refuse_other_spelling(run.store, source.target)
                 source = dataclasses.replace(source, is_new=False)
@@ -279,6 +279,7 @@ def _list_collection(
                 _delete_if_dead(run, entry)
             elif extraneous and entry.path.name not in contents.names:
                 others.append(entry)
+        run.stored.note_entries(source.target, count)
     except Unnameable as error:
         if extraneous:
             run.fail(error, source.target, source.tree)

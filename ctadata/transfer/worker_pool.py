@@ -21,7 +21,7 @@ from ctadata.resources import shortage_error
 
 T = TypeVar("T")
 
-AHEAD = 128
+AHEAD = 256
 """The largest number of tasks that wait for a worker; then no further tasks are looked for."""
 
 CHECK = 0.05
@@ -54,7 +54,7 @@ class WorkerPool(Generic[T]):
         self._ended_threads: set[str] = set()
         self._thread_ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._tasks: Iterable[T] = ()
-        self._jobs = 0
+        self._most = 0
         self._small: deque[T] = deque()
         self._large: deque[T] = deque()
         self._all_found = False
@@ -74,24 +74,26 @@ class WorkerPool(Generic[T]):
         do: Callable[[T], None],
         *,
         jobs: int,
+        small_jobs: int | None = None,
         is_small: Callable[[T], bool] = lambda task: False,  # noqa: ARG005
         small_task_threads: SmallTaskThreads | None = None,
     ) -> None:
-        """Call `do` with each task, at most `jobs` at a time, until all are done, or the pool is closed or stopped.
+        """Call `do` with each task, some at a time, until all are done, or the pool is closed or stopped.
 
         Args:
             tasks: The tasks; they are read in a thread of their own.
             do: Works on one task.
-            jobs: The largest number of tasks in work at a time.
+            jobs: The largest number of tasks in work at a time that are not small.
+            small_jobs: The largest number of tasks in work at a time in all; None: `jobs`.
             is_small: Whether a task may run in a fiber.
             small_task_threads: Decides how many threads take small tasks; None: the usual one.
 
         Raises:
             BaseException: What `tasks` or `do` raises, once every worker has ended.
         """
-        self._tasks, self._jobs, self._all_found = tasks, jobs, False
+        self._tasks, self._most, self._all_found = tasks, max(jobs, small_jobs or jobs), False
         self._small_threads, self._fibers = small_task_threads or SmallTaskThreads(jobs - 1), Fibers()
-        self._start("tasks", self._find_tasks, do, is_small)
+        self._start("tasks", self._find_tasks, do, jobs, is_small)
         self.join()
         if self._error is not None:
             raise self._error
@@ -171,12 +173,12 @@ class WorkerPool(Generic[T]):
 
     # The first thread finds tasks
 
-    def _find_tasks(self, do: Callable[[T], None], is_small: Callable[[T], bool]) -> None:
+    def _find_tasks(self, do: Callable[[T], None], jobs: int, is_small: Callable[[T], bool]) -> None:
         """Start the other threads, then queue the tasks."""
         try:
-            small = [functools.partial(self._work_small, do, i) for i in range(self._jobs)]
+            small = [functools.partial(self._work_small, do, i) for i in range(self._most)]
             self._start("transfer-small", self._fibers.run, small)
-            for i in range(self._jobs):
+            for i in range(jobs):
                 if not self._start(f"transfer-{i}", self._work, do, i):
                     break  # the threads that run do all the work
             for task in self._tasks:
@@ -228,7 +230,7 @@ class WorkerPool(Generic[T]):
         """Wait for the next task, and return it; None if there will be none."""
         with self._lock:
             while not self._is_over():
-                task = take() if self._running < self._jobs else None
+                task = take() if self._running < self._most else None
                 if task is not None:
                     self._running += 1
                     self._after_take()
@@ -250,7 +252,7 @@ class WorkerPool(Generic[T]):
 
     def _wake_one(self) -> None:
         """Wake a worker that can take the next task, if another task may be in work."""
-        if self._running < self._jobs:
+        if self._running < self._most:
             if self._large:
                 self._for_threads.notify()
             elif self._small and self._small_threads.threads:  # not each of them may take it

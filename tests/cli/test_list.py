@@ -216,7 +216,7 @@ class TestErrors:
         assert "localhost:1" in ended.err
 
     def test_a_listing_that_breaks_off_is_an_error(self, at_box, box, tree):
-        rule = box.faults.add("door", "PROPFIND", f"/{tree}", faults.Status(500, "Internal problem"))
+        rule = box.faults.add("door", "PROPFIND", f"/{tree}/", faults.Status(500, "Internal problem"))
         try:
             ended = at_box("list", tree)
         finally:

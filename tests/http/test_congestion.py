@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from itertools import pairwise
 
 import pytest
 
-from ctadata.http.congestion import BURST, GAP, IDLE, LONGEST_GAP, START, CongestionWindow
+from ctadata.http.congestion import (
+    BURST,
+    EASED_IN,
+    GAP,
+    IDLE,
+    LATE,
+    LONGEST_GAP,
+    PACE,
+    SETTLED_IN,
+    START,
+    CongestionWindow,
+)
 
 
 class Server:
@@ -32,11 +45,21 @@ class Server:
 
 
 def test_the_window_doubles_from_its_start_to_the_most() -> None:
-    server, widths = Server(), []
-    for _ in range(5):
+    server, widths = Server(100), []
+    for _ in range(6):
         widths.append(int(server.window.width))
         server.round()
-    assert widths == [START, 2 * START, 4 * START, 8 * START, 32]
+    assert widths == [START, 2 * START, 4 * START, 8 * START, 100, 100]
+
+
+def test_a_window_that_nobody_fills_does_not_grow() -> None:
+    server = Server()
+    for _ in range(100):
+        at = server.send()
+        server.now += 0.1
+        server.window.record_answer(at, server.now, "GET")
+        server.window.end_request(server.now)
+    assert server.window.width == START
 
 
 def test_a_window_never_exceeds_the_most() -> None:
@@ -57,6 +80,7 @@ def test_a_failure_halves_the_window_once_a_round_and_growth_is_one_a_round(trou
     server = Server()
     for _ in range(4):
         server.round()
+    assert server.window.width == 32
     began = [server.send() for _ in range(32)]
     for at in began[:10]:
         server.now += 0.001
@@ -83,16 +107,15 @@ def test_endless_failures_leave_a_window_of_one() -> None:
 
 
 def test_slow_answers_narrow_by_one_a_round_and_not_below_the_start() -> None:
-    server = Server(8)
+    server = Server(START + 4)
     server.round(0.1)
-    assert server.window.width == 8
+    server.round(0.1)
+    assert server.window.width == START + 4
     widths = []
     for _ in range(7):
         server.round(5.0)
-        widths.append(int(server.window.width))
-    assert widths == [7, 6, 5, 4, 4, 4, 4]
-    server.round(0.1)
-    assert server.window.width > 4
+        widths.append(int(server.window.width) - START)
+    assert widths == [3, 2, 1, 0, 0, 0, 0]
 
 
 def test_slow_listings_do_not_make_downloads_slow() -> None:
@@ -134,31 +157,54 @@ def test_after_an_idle_time_a_new_burst_begins() -> None:
     assert server.window.begin_request(server.now) == pytest.approx(server.now + GAP)
 
 
-def test_after_a_429_all_requests_have_a_gap() -> None:
+@pytest.mark.parametrize("counts", [True, False])
+def test_after_a_429_or_to_a_server_that_counts_all_requests_have_a_gap(counts: bool) -> None:
     server = Server(64, pinned=True)
     for _ in range(BURST):
         at = server.send()
-    server.window.record_refusal(at, server.now, 0, counts=True)
-    moments = [server.send() for _ in range(50)]
-    assert all(later - earlier >= GAP * 0.99 for earlier, later in pairwise(moments))
-    assert moments[-1] - moments[0] == pytest.approx(49 * GAP)
+    if counts:
+        server.window.record_refusal(at, server.now, 0, counts=True)
+        for _ in range(BURST):
+            server.send()
+    else:
+        server.window.pace()
+    moments = [server.send() for _ in range(40)]
+    assert all(later - earlier >= PACE * 0.99 for earlier, later in pairwise(moments))
+    assert moments[-1] - moments[0] == pytest.approx(39 * PACE)
 
 
-def test_the_gap_doubles_once_a_round_and_answers_ease_it_to_where_it_began() -> None:
+def test_paced_requests_that_come_late_keep_the_rate() -> None:
+    server = Server(1000, pinned=True)
+    server.window.pace()
+    server.send()
+    began = server.now
+    for _ in range(100):
+        server.now = max(server.now, began) + 3 * PACE  # nobody could send meanwhile
+        moments = [server.send() for _ in range(3)]
+        assert moments[-1] - moments[0] <= 3 * PACE
+    assert server.now - began < 310 * PACE
+    server.now += 100 * LATE
+    moments = [server.send() for _ in range(100)]
+    assert moments[-1] - moments[0] >= 99 * PACE - LATE
+
+
+def test_the_gap_grows_once_a_second_and_time_eases_it_to_where_it_began() -> None:
     server = Server(64)
     gaps = []
-    for _ in range(12):
+    for _ in range(30):
         at = server.send()
-        server.now += 0.1
+        server.now += 0.001
         server.window.record_refusal(at, server.now, 0, counts=True)
         server.window.record_refusal(at, server.now, 0, counts=True)
         server.window.end_request(server.now)
         gaps.append(server.window.gap)
-    assert gaps[:4] == [GAP, 2 * GAP, 4 * GAP, 8 * GAP]
+        server.now += SETTLED_IN
+    assert gaps[0] == PACE
+    assert all(1.3 * earlier < later <= 1.5 * earlier or later == LONGEST_GAP for earlier, later in pairwise(gaps))
     assert gaps[-1] == LONGEST_GAP
-    for _ in range(100):
-        server.window.record_answer(server.now, server.now)
-    assert server.window.gap == GAP
+    server.now += 20 * EASED_IN
+    server.window.record_answer(server.now, server.now)
+    assert server.window.gap == pytest.approx(PACE)
 
 
 def test_a_503_makes_no_gap() -> None:
@@ -187,3 +233,72 @@ def test_a_pinned_window_keeps_its_width() -> None:
     server.window.record_answer(at, server.now + 500, "GET")
     assert server.window.width == 16
     assert server.window.pause_left(server.now + 1) == 5
+
+
+class Far:
+    """A server at a distance that works on one request after the other, and a client that always has another one.
+
+    Attributes:
+        window: The client's window.
+        refused: The times of the refusals, in seconds since the first request.
+        seconds: How long all took.
+    """
+
+    def __init__(self, most: int, *, distance: float, rate: float, limit: float | None = None, requests: int = 3000):
+        self.window, self.refused = CongestionWindow(most), list[float]()
+        events: list[tuple[float, str, float]] = []
+        free = now = 0.0
+        permit, credit = 0.0, 0.0  # as Guava's RateLimiter, of which dCache makes one for each client
+        left, answered, connections = requests, 0, 0
+        while answered < requests:
+            while self.window.has_room and left:
+                at, left = self.window.begin_request(now), left - 1
+                handshake = 2 * distance if self.window.in_flight > connections else 0
+                connections = max(connections, self.window.in_flight)
+                heapq.heappush(events, (at + handshake + distance / 2, "arrives", at))
+            now, what, at = heapq.heappop(events)
+            if what == "answer":
+                self.window.record_answer(at, now, "GET")
+                answered += 1
+            elif what == "refusal":
+                self.refused.append(now)
+                self.window.record_refusal(at, now, 0, counts=True)
+                left += 1
+            else:
+                if limit and now > permit:
+                    credit, permit = min(limit, credit + (now - permit) * limit), now
+                if limit and permit > now:
+                    heapq.heappush(events, (now + distance / 2, "refusal", at))
+                    continue
+                permit, credit = (permit, credit - 1) if credit >= 1 else (now + 1 / (limit or math.inf), credit)
+                free = max(free, now) + 1 / rate
+                heapq.heappush(events, (free + distance / 2, "answer", at))
+                continue
+            self.window.end_request(now)
+        self.seconds = now
+
+
+@pytest.mark.parametrize("distance", [0.02, 0.1])
+def test_the_distance_to_a_quick_server_is_filled(distance: float) -> None:
+    far = Far(128, distance=distance, rate=100_000)
+    assert far.window.width == 128
+    at_best = 3000 / 128 * distance
+    assert far.seconds < 1.6 * at_best  # the start took the rest
+
+
+def test_requests_do_not_queue_up_at_a_server_that_can_do_no_more() -> None:
+    far = Far(128, distance=0.02, rate=1000, requests=6000)
+    needed = 0.02 * 1000
+    assert needed < far.window.width < 2.5 * needed
+    assert far.seconds < 1.1 * 6000 / 1000
+
+
+def test_a_near_server_gets_few_requests() -> None:
+    assert Far(128, distance=0.0005, rate=3000, requests=6000).window.width < 16
+
+
+@pytest.mark.parametrize("distance", [0.02, 0.1])
+def test_a_limit_of_the_rate_is_used_and_not_met_again(distance: float) -> None:
+    far = Far(64, distance=distance, rate=100_000, limit=250)
+    assert far.seconds < 3000 / (0.85 * 250)
+    assert [at for at in far.refused if at > 1 + 3 * distance] == []

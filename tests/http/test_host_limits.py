@@ -51,7 +51,7 @@ def crowd(answering):
 
 
 def test_the_limit_grows_with_each_answer(crowd, client):
-    one = client(jobs=8)
+    one = client(jobs=START + 4)
     with ThreadPoolExecutor(16) as threads:
         for _ in range(16):
             threads.submit(one.send, "GET", crowd.peer.url)
@@ -59,9 +59,9 @@ def test_the_limit_grows_with_each_answer(crowd, client):
         crowd.answer(2)
         crowd.wait_for(START + 2)
         crowd.answer(2)
-        crowd.wait_for(8)
+        crowd.wait_for(START + 4)
         crowd.answer(12)
-    assert crowd.most == 8
+    assert crowd.most == START + 4
 
 
 def test_a_pinned_limit_allows_all_jobs_at_once(crowd, client):

@@ -25,12 +25,14 @@ class PlainDav:
     """`nodes` by path (None: a directory); `seen` are the requests; `before` is called with each, before its answer.
 
     skew: seconds that the clock is ahead.   tags: whether entries have tags.
+    page: what GET of a directory sends; None: 404.
     fold: `Run1` and `run1` are one name.   echoes: then answers spell it as it was asked for.
     """
 
     fold: bool = False
     echoes: bool = True
     tags: bool = True
+    page: bytes | None = None
     skew: float = 0.0
     nodes: dict[str, File | None] = field(default_factory=lambda: {"/": None})
     seen: list[tuple[str, str]] = field(default_factory=list)
@@ -68,7 +70,7 @@ class PlainDav:
 def plain_dav(**settings: bool) -> Iterator[PlainDav]:
     """A running server."""
     dav = PlainDav(**settings)  # type: ignore[arg-type]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"dav": dav}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"dav": dav}))
     server.daemon_threads = True
     dav.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(daemon=True, target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -79,6 +81,10 @@ def plain_dav(**settings: bool) -> Iterator[PlainDav]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # so many connections are opened at the same moment
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -140,6 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def get(self, path, body):
         file = self.dav.nodes.get(path)
+        if file is None and path in self.dav.nodes and self.dav.page is not None:
+            return 200, {"Content-Type": "text/html"}, self.dav.page
         if file is None:
             return 404, {}, b""
         tag = {"ETag": file.etag} if self.dav.tags else {}

@@ -104,8 +104,10 @@ def test_tasks_that_run_at_once_share_the_limit(
 
 
 def test_only_the_pool_that_breaks_off_gets_fewer_streams(
-    box: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    box: Sandbox, open_session: OpenSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CTADATA_JOBS", "8")
+    session = open_session()
     monkeypatch.setattr(congestion, "SLOW_BY", math.inf)  # a busy machine makes both of them slow
     for i in range(24):
         box.files.put(f"/lst/run/f{i}", b"x" * 1000)

@@ -90,7 +90,7 @@ def rm(
             raise typer.Exit(0 if dry_run else 1)
 
         def delete(entry: Entry) -> None:
-            remove(store, entry, recursive=recursive)
+            remove(store, entry, recursive=recursive, is_fresh=not trees)  # nobody was asked in between
             if context.verbose:
                 say(f"deleted {short_line(entry)}")
 

@@ -6,6 +6,7 @@ import logging
 import threading
 
 from ctadata.config.profile import Profile
+from ctadata.config.request_limit import RequestLimit
 from ctadata.http.client import Client
 from ctadata.http.retries import Retries
 from ctadata.http.timeouts import Limits
@@ -25,8 +26,7 @@ def open_s3(
     keys: AccessKeys,
     *,
     stop: threading.Event | None = None,
-    pinned: bool = False,
-    at_once: int = 1,
+    limit: RequestLimit | None = None,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     retries: Retries = Retries(),  # noqa: B008
 ) -> S3Store | WebsiteStore:
@@ -36,8 +36,7 @@ def open_s3(
         profile: A profile of kind s3.
         keys: The source of the access key.
         stop: Ends all requests when it is set.
-        pinned: Whether the user chose the number of jobs, so that it is not adapted.
-        at_once: The number of tasks that share the limit of requests; `profile.jobs` is the share of this one already.
+        limit: The limit of requests to one server; None: the profile's number of jobs.
         limits: Timeouts of the requests.
         retries: How often, and after which waits, a request is repeated.
 
@@ -47,7 +46,7 @@ def open_s3(
     Raises:
         ConfigError: The profile's endpoint is missing or no origin.
     """
-    endpoint = Endpoint.of(profile)
+    endpoint, limit = Endpoint.of(profile), limit or RequestLimit(profile.jobs, profile.jobs)
     if endpoint.origin.scheme == "http" and not endpoint.origin.is_loopback:
         log.warning("%s has no TLS: others can read the files on their way; your secret is not sent", endpoint.origin)
     client = Client(
@@ -56,8 +55,8 @@ def open_s3(
         ca=profile.ca,
         follows=False,  # a signature is valid for one URL only
         explain=explain,
-        jobs=max(profile.jobs, PARALLEL_PARTS // at_once),
-        pinned=pinned,
+        jobs=max(limit.most, PARALLEL_PARTS // limit.tasks),
+        pinned=limit.pinned,
         stop=stop,
         limits=limits,
         retries=retries,

@@ -27,6 +27,7 @@ from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Quirks
 from ctadata.stores.webdav.read_error import explain_read_error
 
 T = TypeVar("T")
+_AskDigests = Callable[[], dict[str, str]]
 # seconds; dCache may show a checksum, or even the name, only after its 201 (its issue 7467)
 _WAITS = (0.1, 0.2, 0.4, 0.8)
 
@@ -142,19 +143,22 @@ class WebDAVStore:
         If the server is not known to keep any, it receives such requests until it sends no digest: XRootD computes
         them.
         """
-        with add_path_to_errors(path):
-            if not self.features.digests:
-                return self._digests_of_unknown_server(path)
-            return self._repeat_until(lambda: self._head(path), bool)
+        is_enough = bool if self.features.digests else lambda _: True
+        return self._ask_digests(path, lambda ask: self._repeat_until(ask, is_enough))
 
-    def _digests_of_unknown_server(self, path: RemotePath) -> Mapping[str, str]:
-        """Return the digests of a server that is not known to keep any; after an answer without one, ask no more."""
-        if self._has_no_digests:
-            return NO_CHECKSUMS
+    def digests_now(self, path: RemotePath) -> Mapping[str, str]:
+        """Return the digests that the server keeps of a file that is not new; see `TellsDigests`."""
+        return self._ask_digests(path, lambda ask: ask())
+
+    def _ask_digests(self, path: RemotePath, repeat: Callable[[_AskDigests], dict[str, str]]) -> Mapping[str, str]:
         digests: Mapping[str, str] = NO_CHECKSUMS
-        with contextlib.suppress(TimedOut):  # the server would have to read a large file first
-            digests = self._repeat_until(lambda: self._head(path), lambda _: True)
-        self._has_no_digests = not digests
+        with add_path_to_errors(path):
+            ask = functools.partial(self._head, path)
+            if self.features.digests:
+                return repeat(ask)
+            with contextlib.suppress(TimedOut):  # the server would have to read a large file first
+                digests = NO_CHECKSUMS if self._has_no_digests else repeat(ask)
+            self._has_no_digests = not digests
         return digests
 
     def _head(self, path: RemotePath) -> dict[str, str]:
@@ -206,6 +210,11 @@ class WebDAVStore:
             if entry.is_directory and (not path.parts or any(self._holds_any(path) for _ in range(looks))):
                 raise UsageError("the directory is not empty")
             self._delete(path, entry.is_directory)
+
+    def delete_file(self, path: RemotePath) -> None:
+        """Delete a file that the caller has just looked up, or has made; see `DeletesFiles`."""
+        with add_path_to_errors(path):
+            self._delete(path, False)
 
     def _holds_any(self, path: RemotePath) -> bool:
         return any(True for _ in self.list(path))

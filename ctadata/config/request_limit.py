@@ -1,0 +1,48 @@
+"""The largest number of requests that one server gets at a time. The HTTP client finds out how many it answers well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctadata.config.resolve import COMMAND_LINE, DEFAULT_VALUE, Resolved
+
+AT_DCACHE = 64
+"""Requests to a dCache door. It has threads for 500 requests of all users together (`webdav.limits.threads.max`)."""
+
+ELSEWHERE = 128
+"""Requests to any other server; it serves some 1,300 a second at a distance of 100 ms."""
+
+FILES_PER_REQUEST = 2
+"""Small files in transfer for each request in flight: some wait for a look that they share, or for the local disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimit:
+    """The limit of the requests to one server.
+
+    Attributes:
+        most: The number of requests in flight at most.
+        files: The number of small files in transfer at most.
+        pinned: Whether the number is kept however the server answers.
+        tasks: The number of tasks that run at once; the other numbers are the share of one of them.
+    """
+
+    most: int
+    files: int
+    pinned: bool = False
+    tasks: int = 1
+
+
+def find_request_limit(resolved: Resolved, tasks: int = 1) -> RequestLimit:
+    """Return the limit of a profile: `-j` pins it, `jobs` in the settings bounds it, else the kind of place does.
+
+    Args:
+        resolved: The profile.
+        tasks: The number of tasks that run at once, each of which gets a share.
+    """
+    origin, jobs = resolved.values["jobs"].origin, resolved.profile.jobs
+    if origin != DEFAULT_VALUE:
+        share = max(1, jobs // tasks)
+        return RequestLimit(share, share, pinned=origin == COMMAND_LINE, tasks=tasks)
+    share = max(1, (AT_DCACHE if resolved.profile.kind == "dcache" else ELSEWHERE) // tasks)
+    return RequestLimit(share, FILES_PER_REQUEST * share, tasks=tasks)

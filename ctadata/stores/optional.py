@@ -1,0 +1,32 @@
+"""What only some stores can do, beyond the contract of `ctadata.stores.base`: `isinstance` finds out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from ctadata.paths import RemotePath
+
+
+@runtime_checkable
+class DeletesFiles(Protocol):
+    """A store that deletes a file without looking first whether the path is one."""
+
+    def delete_file(self, path: RemotePath) -> None:
+        """Delete a file. The caller has just looked it up, or has made it under a name of its own.
+
+        Raises:
+            NotFound: Nothing has this name.
+        """
+
+
+@runtime_checkable
+class TellsDigests(Protocol):
+    """A store that can tell the digests of a file at once."""
+
+    def digests_now(self, path: RemotePath) -> Mapping[str, str]:
+        """Return the digests as `Store.digests` does, but without waiting for a file that was just uploaded.
+
+        Raises:
+            NotFound: Nothing has this name.
+        """

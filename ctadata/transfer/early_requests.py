@@ -1,0 +1,184 @@
+"""Send requests before it is certain that their answers are needed, so that the user waits for fewer round trips.
+
+An early read waits at the headers of its answer until the plan is made. Then the download takes it over, or it ends
+without a byte. The digests of the file are requested at the same time, if the store is not known to send them with the
+bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from ctadata.entries import Entry
+from ctadata.fibers import Condition
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Delivery, Reader, Sink, StopReading, Store
+from ctadata.stores.channel import Channel, for_each
+from ctadata.stores.optional import TellsDigests
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds that the answer to an early read waits for the plan. Then its connection is given back to other requests."""
+
+LINGERING = 1.0
+"""Seconds that `close` waits for the read to end."""
+
+
+class Beside(Generic[T]):
+    """The answer to a question that another thread asks meanwhile."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        """Start the thread that calls `ask`."""
+        self._ask = ask
+        self._result: Future[T] = Future()
+        self._answered = Condition()
+        threading.Thread(target=self._work, name="beside", daemon=True).start()
+
+    def _work(self) -> None:
+        try:
+            self._result.set_result(self._ask())
+        except BaseException as error:  # noqa: BLE001  (raised again by `result`)
+            self._result.set_exception(error)
+        with self._answered:
+            self._answered.notify_all()
+
+    def result(self) -> T:
+        """Wait for the answer, also in a fiber, and return it; raise what `ask` raises."""
+        with self._answered:
+            while not self._result.done():
+                self._answered.wait()
+        return self._result.result()
+
+
+class EarlyListing:
+    """A listing that has begun before it is certain that its directory is the right one.
+
+    Attributes:
+        path: The directory.
+    """
+
+    def __init__(self, store: Store, path: RemotePath) -> None:
+        """Send the request, in a thread of its own."""
+        self.path = path
+        self._store = store
+        self._entries: Channel[Entry] = Channel()
+        threading.Thread(target=self._list, name="early-listing", daemon=True).start()
+
+    def _list(self) -> None:
+        error: BaseException | None = None
+        try:
+            for_each(self._store.list(self.path), self._put)
+        except StopReading:
+            pass
+        except BaseException as raised:  # noqa: BLE001  (raised again where the entries are taken)
+            error = raised
+        self._entries.finish(error)
+
+    def _put(self, entry: Entry) -> None:
+        if not self._entries.put((entry,)):
+            raise StopReading
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield the entries; see `Store.list`."""
+        return iter(self._entries)
+
+    def close(self) -> None:
+        """Take no further entries."""
+        self._entries.stop()
+
+
+class EarlyRead:
+    """A read of one whole file that has begun; a `Reader` for the download, and the `Sink` of the read itself.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, store: Store, path: RemotePath) -> None:
+        """Send the requests, in threads of their own."""
+        self.path = path
+        self._store = store
+        ask = store.digests_now if isinstance(store, TellsDigests) else store.digests
+        self._early: Reader | None = store.open(path)
+        self._late: Reader | None = None
+        self._sink: Sink | None = None
+        self._is_over = False  # no download will take the early read over
+        self._result: Future[Delivery] = Future()
+        self._digests = None if store.features.digests else Beside(lambda: ask(path))
+        self._change = Condition()
+        self._thread = threading.Thread(target=self._read, name="early-read", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._early is not None
+        delivery, error = None, None
+        try:
+            delivery = self._early.send(self)
+        except BaseException as raised:  # noqa: BLE001  (raised again by `send`)
+            error = raised
+        with self._change:
+            if error is not None:
+                self._result.set_exception(error)
+            elif delivery is not None:
+                self._result.set_result(delivery)
+            self._change.notify_all()
+
+    def begin(self, delivery: Delivery) -> None:
+        """Wait until a download takes the answer over; end the read if none does."""
+        with self._change:
+            self._change.wait_for(lambda: self._sink is not None or self._is_over, PATIENCE)
+            self._is_over = self._sink is None
+        if self._sink is None:
+            raise StopReading
+        self._sink.begin(delivery)
+
+    def write(self, block: bytes) -> None:
+        """Pass the next bytes on to the download."""
+        assert self._sink is not None
+        self._sink.write(block)
+
+    def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
+        """Send the bytes into the sink; the first read of the whole file is the early one. See `Reader.send`."""
+        with self._change:
+            if start == 0 and stop is None and self._sink is None and not self._is_over:
+                self._sink = sink
+                self._change.notify_all()
+                while not self._result.done():
+                    self._change.wait()
+                return self._result.result()
+            self._give_up()
+            if self._late is None:
+                self._late = self._store.open(self.path)
+        return self._late.send(sink, start, stop)
+
+    def digests(self) -> Mapping[str, str]:
+        """Return the digests that the store keeps of the file; see `Store.digests`."""
+        return self._store.digests(self.path) if self._digests is None else self._digests.result()
+
+    def _give_up(self) -> None:
+        self._is_over = True
+        self._change.notify_all()
+
+    def close(self) -> None:
+        """End all reads."""
+        with self._change:
+            self._give_up()
+            readers = [reader for reader in (self._early, self._late) if reader is not None]
+        for reader in readers:
+            reader.close()
+
+    def __enter__(self) -> Self:
+        """Return the read."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all reads, and wait a moment for the thread."""
+        self.close()
+        self._thread.join(LINGERING)
