@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -51,15 +51,18 @@ class Fibers:
     Attributes:
         waited: Seconds in which no fiber could run.
         worked: Seconds of processor time of this thread, at the last switch to the loop.
+        queued: The number of fibers that wait for their turn at a server (`queueing`).
     """
 
     def __init__(self) -> None:
         """Create a loop without fibers."""
         self.waited = 0.0
         self.worked = 0.0
+        self.queued = 0
         self._poll = select.poll()
         self._owners: dict[int, greenlet] = {}
         self._due: dict[greenlet, float] = {}
+        self._parked: set[greenlet] = set()  # they wait until they are woken
         self._woken: deque[greenlet] = deque()
         self._asleep = False
 
@@ -84,6 +87,7 @@ class Fibers:
             del self._hub
             self._owners.clear()
             self._due.clear()
+            self._parked.clear()
             os.close(self._wake_in)
             os.close(self._wake_out)
 
@@ -92,6 +96,7 @@ class Fibers:
         while alive:
             for fiber, events in ready.items():
                 self._due.pop(fiber, None)
+                self._parked.discard(fiber)
                 fiber.switch(events)
                 alive -= fiber.dead
             self.worked = time.thread_time()
@@ -101,7 +106,7 @@ class Fibers:
         """Wait until a fiber can run. Return those that can, with the sockets that are ready for each."""
         began = time.monotonic()
         self._asleep = True  # before `_woken` is read: from now on `wake` writes to the pipe
-        seconds = 0.0 if self._woken else max(0.0, min(self._due.values()) - began)
+        seconds = 0.0 if self._woken else max(0.0, min(self._due.values(), default=math.inf) - began)
         events = self._poll.poll(None if seconds == math.inf else seconds * 1000)
         self._asleep = False
         now = time.monotonic()
@@ -117,7 +122,7 @@ class Fibers:
         for fiber, due in self._due.items():
             if due <= now:
                 ready.setdefault(fiber, [])
-        return {fiber: sockets for fiber, sockets in ready.items() if fiber in self._due}
+        return {fiber: sockets for fiber, sockets in ready.items() if fiber in self._due or fiber in self._parked}
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
         """Let the other fibers run until the time passes, the fiber is woken, or one of its sockets is ready.
@@ -125,7 +130,10 @@ class Fibers:
         Returns:
             The ready sockets with their events.
         """
-        self._due[getcurrent()] = time.monotonic() + seconds
+        if seconds == math.inf:
+            self._parked.add(getcurrent())
+        else:
+            self._due[getcurrent()] = time.monotonic() + seconds
         ready: list[tuple[int, int]] = self._hub.switch()
         return ready
 
@@ -247,6 +255,20 @@ class Lock:
         with self._free:
             self._held = False
             self._free.notify()
+
+
+@contextlib.contextmanager
+def queueing() -> Iterator[None]:
+    """Count the running fiber as queued while the block lasts; in a thread without fibers, do nothing."""
+    fibers = _thread.fibers
+    if fibers is None:
+        yield
+        return
+    fibers.queued += 1
+    try:
+        yield
+    finally:
+        fibers.queued -= 1
 
 
 def wait_for_event(event: threading.Event, seconds: float) -> bool:

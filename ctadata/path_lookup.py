@@ -240,7 +240,13 @@ class PathLookup:
     def read_early(self, run: Run, sources: Sequence[str], local: str | None) -> Iterator[None]:
         """Begin to read the one file of a download while its entry is looked up, if the local name is free."""
         is_one = len(sources) == 1 and not is_pattern(sources[0]) and not sources[0].endswith("/") and not self.raw_keys
-        if not is_one or run.rules.jobs == 1 or run.rules.dry_run or not self.store.features.reads_change_nothing:
+        if (
+            not is_one
+            or run.rules.jobs == 1
+            or run.rules.dry_run
+            or run.elsewhere
+            or not self.store.features.reads_change_nothing
+        ):
             yield
             return
         path = self.resolve(sources[0])

@@ -148,7 +148,12 @@ class Session(PathLookup):
             return download(run, self._download_targets(sources, local, recursive=recursive, listed=listed))
 
     def _download_targets(
-        self, sources: Sequence[str], local: str | None, *, recursive: bool, listed: Iterable[str] | None
+        self,
+        sources: Sequence[str],
+        local: str | None,
+        *,
+        recursive: bool,
+        listed: Iterable[str | Entry | UsageError] | None,
     ) -> Iterable[Target]:
         targets: Iterable[Target]
         if listed is None:

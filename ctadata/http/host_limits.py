@@ -157,8 +157,10 @@ class HostLimiter:
 
     def _begin(self, stop: threading.Event, patience: float) -> tuple[float, int]:
         with self._lock:
-            while not self._window.has_room and not stop.is_set():
-                self._room.wait(_STOP_CHECK)
+            if not self._window.has_room:
+                with fibers.queueing():
+                    while not self._window.has_room and not stop.is_set():
+                        self._room.wait(_STOP_CHECK)
             if stop.is_set():
                 raise Stopped("stopped")
             now = self._clock()

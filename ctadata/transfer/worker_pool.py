@@ -28,8 +28,11 @@ CHECK = 0.05
 """Seconds between two checks of how the workers get on. Ctrl-C is noticed within this time."""
 
 LONGEST_WAIT = 0.2
-"""The longest wait for a notification, in seconds. A stop sends no notification."""
+"""The longest wait of a thread for a notification, in seconds. A stop sends none."""
 
+
+QUEUED = 8
+"""Fibers that wait for their turn at a server, from which no further small task is begun: it would wait too."""
 
 FEWEST_THREADS = 3
 """Threads without which nothing works: one that finds tasks, one for small ones, one for large ones."""
@@ -135,6 +138,9 @@ class WorkerPool(Generic[T]):
                 before, used = used, self._fibers.waited + self._fibers.worked
                 self._adjust_threads(elapsed, elapsed - (used - before))
                 looked += elapsed
+            if self._is_over():
+                with self._lock:
+                    self._for_fibers.notify_all()  # an idle fiber does not look by itself
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -237,7 +243,7 @@ class WorkerPool(Generic[T]):
                     return task
                 if self._all_found and not self._small and not self._large:
                     break
-                change.wait(LONGEST_WAIT)
+                change.wait(None if change is self._for_fibers else LONGEST_WAIT)
         return None
 
     def _after_take(self) -> None:
@@ -263,9 +269,8 @@ class WorkerPool(Generic[T]):
 
     def _take_small(self, index: int) -> T | None:
         """Return a small task for a fiber. Large tasks take longer, so they are taken first."""
-        return (
-            self._small.popleft() if self._small and not self._large and index >= self._small_threads.threads else None
-        )
+        may_begin = index >= self._small_threads.threads and self._fibers.queued < QUEUED
+        return self._small.popleft() if self._small and not self._large and may_begin else None
 
     def _take(self, index: int) -> T | None:
         """Return a task for a thread; the first few threads take small ones too, as many as `SmallTaskThreads` says."""
