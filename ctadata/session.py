@@ -153,7 +153,7 @@ class Session(PathLookup):
         local: str | None,
         *,
         recursive: bool,
-        listed: Iterable[str | Entry | UsageError] | None,
+        listed: Iterable[str | Entry | NamedEntry | UsageError] | None,
     ) -> Iterable[Target]:
         targets: Iterable[Target]
         if listed is None:
