@@ -109,8 +109,8 @@ def test_the_limit_of_requests_is_divided_among_the_tasks(at_box, many):
     def limit(*words):
         return at_box("-v", "get", "-rn", many, *words, check=0).err
 
-    assert "at most 1 request to one server at a time, because 8 tasks run at once" in limit("--shard", "0/8")
-    assert "at most 4 requests" in limit("--shard", "0/400", "--at-once", "2")
+    assert "at most 8 requests to one server at a time, because 8 tasks run at once" in limit("--shard", "0/8")
+    assert "at most 32 requests" in limit("--shard", "0/400", "--at-once", "2")
     assert "at most" not in limit("--shard", "0/4", "-j", "8")
     assert "exclude each other" in at_box("get", many, "-j", "8", "--shard", "0/4", "--at-once", "2", check=2).err
     assert "needs --shard" in at_box("get", many, "--at-once", "2", check=2).err

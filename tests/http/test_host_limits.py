@@ -163,7 +163,7 @@ def test_a_refusal_without_retry_after_is_retried_after_the_usual_pauses(answeri
 
 
 def test_a_reset_halves_the_window(serve, client):
-    """After sixteen requests at a time have broken off, eight run at a time."""
+    """After so many requests at a time have broken off, half as many run at a time."""
     held, all_held, bad = threading.Semaphore(0), threading.Event(), threading.Event()
 
     def script(wire):
@@ -176,15 +176,14 @@ def test_a_reset_halves_the_window(serve, client):
             wire.answer("200 OK")
         return None
 
-    peer, one = serve(script), client(jobs=16)
-    with ThreadPoolExecutor(16) as threads:
-        list(threads.map(lambda _: one.send("GET", peer.url), range(32)))
+    peer, one = serve(script), client(jobs=START)
+    with ThreadPoolExecutor(START) as threads:
         bad.set()
-        broken = [threads.submit(one.send, "GET", peer.url) for _ in range(16)]
+        broken = [threads.submit(one.send, "GET", peer.url) for _ in range(START)]
         assert all(held.acquire(timeout=PATIENCE) for _ in broken)
         all_held.set()
         assert all(isinstance(each.exception(PATIENCE), CtadataError) for each in broken)
-    assert one._transport.limiters.limiter_of(peer.origin)._window.width == 8
+    assert one._transport.limiters.limiter_of(peer.origin)._window.width == START / 2
 
 
 def test_a_stop_ends_the_wait_for_a_slot(crowd, client):
