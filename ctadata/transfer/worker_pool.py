@@ -21,7 +21,7 @@ from ctadata.resources import shortage_error
 
 T = TypeVar("T")
 
-AHEAD = 256
+AHEAD = 128
 """The largest number of tasks that wait for a worker; then no further tasks are looked for."""
 
 CHECK = 0.05
