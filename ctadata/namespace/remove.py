@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from ctadata.entries import Entry
 from ctadata.errors import ConfigError, NotFound, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.base import DeletesEntries, Store
-from ctadata.stores.optional import DeletesFiles
+from ctadata.stores.base import Store
+from ctadata.stores.optional import DeletesEntries, DeletesFiles
 
 
 def refuse_home(entries: Sequence[Entry], home: Callable[[], RemotePath]) -> None:

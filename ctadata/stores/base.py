@@ -338,14 +338,6 @@ class TreeCount:
 
 
 @runtime_checkable
-class DeletesEntries(Protocol):
-    """A store that deletes what the caller has just seen, and does not ask for it again."""
-
-    def delete_entry(self, entry: Entry) -> None:
-        """Delete the file, or the directory with all that lies below it, of an entry that `info` has returned."""
-
-
-@runtime_checkable
 class CountsTrees(Protocol):
     """A store whose `delete_tree` deletes more than its listings can name."""
 

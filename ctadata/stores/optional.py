@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+from ctadata.entries import Entry
 from ctadata.paths import RemotePath
 
 
@@ -30,3 +31,11 @@ class TellsDigests(Protocol):
         Raises:
             NotFound: Nothing has this name.
         """
+
+
+@runtime_checkable
+class DeletesEntries(Protocol):
+    """A store that deletes what the caller has just seen, and does not ask for it again."""
+
+    def delete_entry(self, entry: Entry) -> None:
+        """Delete the file, or the directory with all that lies below it, of an entry that `info` has returned."""
