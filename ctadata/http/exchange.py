@@ -108,6 +108,9 @@ class Exchange:
         finally:
             self.sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
             self._log(curl, code, self._clock() - started)
+            self._consume = (
+                _discard  # a method of its own would keep this, and all that it reads into, for the collector
+            )
         return self._outcome(code, message)
 
     def _run(self, handle: CurlHandle) -> tuple[int, str]:
@@ -324,6 +327,10 @@ class Exchange:
                 )
             self._has_enough = True
             raise _Enough
+
+
+def _discard(_block: bytes) -> None:
+    """Take a block when the exchange is over."""
 
 
 def _sign(curl: Any, key: SigningKey) -> None:

@@ -6,6 +6,7 @@ import gc
 import os
 import random
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from filesystem.conftest import give_token, movers, requests, wait_for_no_movers
 
 from ctadata.errors import Changed, CtadataError, IntegrityError, LoginNeeded, NeedsStaging, NotFound, Unsupported
 from ctadata.filesystem import CtaFileSystem, block_cache
+from ctadata.filesystem.sessions import place_of
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores import idle_movers, ranged_file
 from ctadata.stores.idle_movers import OPEN_FILES
@@ -227,6 +229,18 @@ def test_no_more_than_so_many_files_keep_a_mover(
         assert file.read(5) == CONTENT[6 * MIB : 6 * MIB + 5]
         file.close()
     wait_for_no_movers(box)
+
+
+def test_a_kept_file_gives_its_mover_back_without_the_collector(fs: CtaFileSystem) -> None:
+    fs.cat_file(PATH, 5, 10)
+    kept = place_of(None).kept
+    (reference,) = map(weakref.ref, kept.values())
+    gc.disable()
+    try:
+        kept.clear()
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 def test_a_file_that_is_collected_leaves_no_mover(box: Sandbox, fs: CtaFileSystem) -> None:
