@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from servers import s3_jobs_of_files, s3_jobs_of_stores, s3_jobs_of_versions
+from servers.authority import Authority
 from servers.measured import MeasuredTable
 from servers.moto import MotoS3
 from servers.rgw import Rgw
@@ -54,10 +55,10 @@ class CheckedMoto(S3Server):
 
 
 @pytest.fixture
-def moto(moto_s3: MotoS3) -> Iterator[S3Server]:
+def moto(moto_s3: MotoS3, servers_authority: Authority) -> Iterator[S3Server]:
     keys = Keys(moto_s3.key.id, moto_s3.key.secret)
     with moto_s3.checked():
-        yield CheckedMoto("moto", moto_s3.url, keys, Path("unread"), moto=moto_s3)
+        yield CheckedMoto("moto", moto_s3.url, keys, servers_authority.ca, moto=moto_s3)
 
 
 def jobs_at(server: str, *, soak: bool) -> list[Job]:
