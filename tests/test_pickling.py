@@ -14,9 +14,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.s3.errors import WrongRegion
 
 for module in pkgutil.walk_packages(ctadata.__path__, "ctadata."):
-    if not {"__main__", "filesystem", "jupyter"} & set(
-        module.name.split(".")
-    ):  # these need more than the plain install
+    if not {"__main__", "filesystem", "jupyter"} & set(module.name.split(".")):  # they need more than a plain install
         import_module(module.name)
 
 

@@ -212,7 +212,7 @@ def test_completion_offers_what_is_there(on_platform: Platform, monkeypatch: pyt
     monkeypatch.setenv("COMP_WORDS", "cta-data\nlist\nlst/r")  # as bash joins them
     monkeypatch.setenv("COMP_CWORD", "2")
     started = (  # with patience for a busy machine
-        "import sys; sys.argv = ['cta-data']; from ctadata.cli import completion; completion.PATIENCE = 60;"
+        "import sys; sys.argv = ['cta-data']; from ctadata.cli import completion; completion.TIMEOUT = 60;"
         "from ctadata.__main__ import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", started], capture_output=True, text=True, timeout=PATIENCE)

@@ -80,10 +80,15 @@ def movers(box: Sandbox) -> int:
     return sum(len(pool.movers._movers) for pool in box._pools)
 
 
+def wait_for_movers(box: Sandbox, count: int) -> None:
+    """Wait until the pools keep so many movers: they hear late that a connection is closed."""
+    while movers(box) != count:
+        os.sched_yield()
+
+
 def wait_for_no_movers(box: Sandbox) -> None:
     """Wait until the pools have heard that all connections are closed."""
-    while movers(box):
-        os.sched_yield()
+    wait_for_movers(box, 0)
 
 
 ANALYSIS = Path(__file__).parents[1] / "servers" / "analysis-venv" / "bin" / "python"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filesystem.conftest import give_token, movers, requests, wait_for_no_movers
+from filesystem.conftest import give_token, movers, requests, wait_for_movers, wait_for_no_movers
 
 from ctadata.errors import Changed, CtadataError, IntegrityError, LoginNeeded, NeedsStaging, NotFound, Unsupported
 from ctadata.filesystem import CtaFileSystem, block_cache
@@ -44,7 +44,7 @@ def test_an_open_file_asks_the_door_once_and_leaves_no_mover(box: Sandbox, fs: C
             file.seek(offset)
             assert file.read(1000) == CONTENT[offset : offset + 1000]
         assert file.size == len(CONTENT)
-        assert movers(box) == 1
+        wait_for_movers(box, 1)
     assert requests(box)["door"] == 1
     wait_for_no_movers(box)
     assert box.transfer_log.broken() == box.transfer_log.failed == []
@@ -162,7 +162,7 @@ def test_600_small_files_are_600_requests_to_the_door_and_to_the_pools(box: Sand
     threads = threading.active_count()
     assert fs.cat(list(expected)) == expected
     assert requests(box) == {"door": 600, "pool": 600}
-    assert movers(box) == 0
+    wait_for_no_movers(box)
     assert threading.active_count() <= threads + 200  # the sandbox has one for each connection
 
 
@@ -204,15 +204,14 @@ def test_a_file_that_is_not_read_gives_its_mover_back_at_the_next_read_of_anothe
     gc.collect()  # what the test before has left
     wait_for_no_movers(box)
     with fs.open(PATH) as silent, fs.open("/lst/g") as busy:
-        assert movers(box) == 2
+        wait_for_movers(box, 2)
         now[0] += idle_movers.IDLE + 1
         busy.seek(5 * MIB)
         busy.read(10)
-        while movers(box) > 1:
-            os.sched_yield()
+        wait_for_movers(box, 1)
         silent.seek(7 * MIB)
         assert silent.read(10) == CONTENT[7 * MIB : 7 * MIB + 10]
-        assert movers(box) == 2
+        wait_for_movers(box, 2)
     assert requests(box)["door"] == 3
     assert box.transfer_log.broken() == []
 
@@ -246,7 +245,7 @@ def test_a_kept_file_gives_its_mover_back_without_the_collector(fs: CtaFileSyste
 def test_a_file_that_is_collected_leaves_no_mover(box: Sandbox, fs: CtaFileSystem) -> None:
     file = fs.open(PATH)
     file.itself = file
-    assert movers(box) == 1
+    wait_for_movers(box, 1)
     del file
     gc.collect()
     wait_for_no_movers(box)
