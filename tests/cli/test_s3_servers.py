@@ -373,6 +373,8 @@ def test_a_mark_without_a_slash_is_a_directory(site):
     s3_quirks.keep_directories_as_s3proxy(site.stub)
     here = f"s3://{site.bucket}/d"
     site("mkdir", f"{here}/empty", check=0)
+    site("mkdir", f"{here}/empty/below", check=0)
+    site("rmdir", f"{here}/empty/below", check=0)
     Path("u").mkdir()
     Path("u/a").write_bytes(b"a")
     Path("u/empty").mkdir()

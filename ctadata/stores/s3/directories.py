@@ -10,6 +10,7 @@ from ctadata.stores.s3.address import Name, resolve_name
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
 from ctadata.stores.s3.head import head
 from ctadata.stores.s3.listing import has_keys
+from ctadata.stores.s3.object_entry import is_directory_mark
 
 
 def make_directory(connection: Connection, root: RemotePath, path: RemotePath) -> None:
@@ -45,7 +46,6 @@ def _refuse_files_above(connection: Connection, root: RemotePath, path: RemotePa
 
 def _is_object(connection: Connection, name: Name) -> bool:
     try:
-        head(connection, name)
+        return not is_directory_mark(head(connection, name).headers)
     except (NotFound, Forbidden):  # a directory above that the key may not read is none of its own
         return False
-    return True
