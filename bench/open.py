@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import uproot
 
 from bench.door_and_pools import door_and_pools
 from bench.far import far
-from bench.figures import Row, Target
+from bench.figures import Row, Target, missing
 from bench.loops.open_files import DATASETS, MANY, ROWS, SMALL, WHOLE
 from bench.measure import Took
 from bench.peers import Peers
@@ -24,6 +22,8 @@ from bench.work import against, bound, mb
 FSSPEC = ("webdav4", "http", "s3fs")
 AT_POOLS = ("webdav4", "http", "dcachefs")
 DISTANCE = 20
+LIBRARIES = {"branch": ("uproot",), "parquet": ("pandas", "pyarrow")}
+"""The libraries of a work that the tests of the benchmark do not install."""
 
 
 def after_imports(took: Took) -> float:
@@ -66,10 +66,13 @@ def open_at_pools(at: Setting) -> Iterator[Row]:
     }
     with door_and_pools(at.server.data / "open", at.folder / "site", DISTANCE) as site:
         for work, (name, ceiling) in works.items():
+            title = f"{name}, door and pools at {DISTANCE} ms"
+            if why := lacks(*LIBRARIES.get(work, ())):
+                yield missing(title, "-", "s", ceiling, why)
+                continue
             peers = Peers(at, at.server.port)
             results = at.rounds({peer: peers.opened(work, peer, site) for peer in ("ours", *AT_POOLS)})
             targets = dict.fromkeys(AT_POOLS, Target(1.0))
-            title = f"{name}, door and pools at {DISTANCE} ms"
             yield from against(title, results, targets, figure=after_imports)
             if ceiling:
                 yield bound(title, results["ours"], "s", after_imports, ceiling)
@@ -99,11 +102,31 @@ def make_files(folder: Path, count: int) -> None:
                 data.attrs["unit"] = "TeV"
     with h5py.File(folder / "whole.h5", "w") as file:
         file["x"] = np.arange(WHOLE // 8)
+    if not lacks(*LIBRARIES["parquet"]):
+        make_parquet(folder / "t.parquet")
+    if not lacks(*LIBRARIES["branch"]):
+        make_root(folder / "events.root")
+
+
+def lacks(*libraries: str) -> str:
+    """Return which of the libraries is not installed, in words; empty if all are."""
+    return ", ".join(f"{name} is not installed" for name in libraries if importlib.util.find_spec(name) is None)
+
+
+def make_parquet(path: Path) -> None:
+    """Make a file of 20 columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     pieces = {f"c{column:02}": np.full(750_000, column, "f8") for column in range(20)}
-    pq.write_table(
-        pa.table(pieces), folder / "t.parquet", row_group_size=75_000, use_dictionary=False, compression=None
-    )
-    with uproot.recreate(folder / "events.root", compression=None) as root:
+    pq.write_table(pa.table(pieces), path, row_group_size=75_000, use_dictionary=False, compression=None)
+
+
+def make_root(path: Path) -> None:
+    """Make a tree of 50 branches."""
+    import uproot
+
+    with uproot.recreate(path, compression=None) as root:
         tree = root.mktree("t", {f"b{branch}": "f4" for branch in range(50)})
         for _ in range(20):
             tree.extend({f"b{branch}": np.full(16_000, branch, "f4") for branch in range(50)})

@@ -179,13 +179,13 @@ def _echo(server: socket.socket) -> None:
     ("work", "peers"),
     [
         ("crowd", {"davix-ls", "rclone", "rclone, newest", "webdav4"}),
-        ("open", {"-", "http", "libcurl", "s3fs", "webdav4"}),
+        ("open", {"-", "dcachefs", "http", "libcurl", "s3fs", "webdav4"}),
     ],
 )
 def test_a_whole_run_on_little_work_gives_rows_and_tells_of_peers_that_are_absent(work: str, peers: set[str]) -> None:
     command = [sys.executable, "-m", "bench", "--quick", "--json", "--rounds", "1", "--only", work]
     places = ["--memory", "/tmp", "--disk", "/tmp", "--peers", "/no/such/python"]
-    done = subprocess.run([*command, *places], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([*command, *places], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["peer"] for row in rows} == peers, done.stderr
     absent = [row for row in rows if row["peer"] == "webdav4"]

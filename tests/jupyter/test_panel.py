@@ -9,6 +9,7 @@ import json
 import os
 import random
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +210,9 @@ def test_a_person_works_with_the_panel_in_a_browser(jupyterlab: JupyterLab, box:
     upload.write_bytes(BINARY)
     program = Path(__file__).parents[1] / "servers" / "panel.mjs"
     command = ["node", program, jupyterlab.url, jupyterlab.token, upload, picture]
-    env = os.environ | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # Chromium makes a socket there, whose path must be short
+        env = os.environ | {"HOME": str(tmp_path), "TMPDIR": short}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert box.files.read("/lst/run1/notes.txt") == b"Calibration of run 1\nClouds after 2 h."
     assert box.files.read("/lst/run1/uploaded.bin") == BINARY
