@@ -13,6 +13,9 @@ from fsspec.tests import abstract
 from ctadata.filesystem import CtaFileSystem
 from ctadata.sandbox import Sandbox
 
+long = pytest.mark.full("glob edge cases")
+"""96 cases, for which the quick suite has no time."""
+
 
 class Direct:
     """Makes the files of a scenario in the sandbox itself, which takes a tenth of the time that requests take."""
@@ -60,15 +63,15 @@ class Fixtures(abstract_suite.Fixtures):
 
 
 class TestCopy(abstract.AbstractCopyTests, Fixtures):
-    pass
+    test_copy_glob_edge_cases = long(abstract.AbstractCopyTests.test_copy_glob_edge_cases)
 
 
 class TestGet(abstract.AbstractGetTests, Fixtures):
-    pass
+    test_get_glob_edge_cases = long(abstract.AbstractGetTests.test_get_glob_edge_cases)
 
 
 class TestPut(abstract.AbstractPutTests, Fixtures):
-    pass
+    test_put_glob_edge_cases = long(abstract.AbstractPutTests.test_put_glob_edge_cases)
 
 
 class TestPipe(abstract.AbstractPipeTests, Fixtures):
