@@ -48,19 +48,15 @@ def give_token(profile: str, token: str) -> None:
 
 
 @pytest.fixture
-def sandbox_fs(
-    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[CtaFileSystem]:
+def sandbox_fs(box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CtaFileSystem]:
     """The filesystem of the sandbox."""
-    failed = request.session.testsfailed
     use("sandbox", box.profile_toml("sandbox"), box.token(), tmp_path, monkeypatch)
     # A busy machine answers late. A request that is given up for that leaves a mover that nobody asks.
     monkeypatch.setattr(ranged_file, "PATIENCE", 600.0)
     CtaFileSystem.clear_instance_cache()
     yield CtaFileSystem()
     place_of(None).kept.clear()
-    if request.session.testsfailed > failed:
-        gc.collect()  # what a failed test holds; it takes longer than most tests
+    gc.collect()  # a file that only a circle of references holds, as of a failed test, keeps its mover
     place_of(None).session.close()
 
 
