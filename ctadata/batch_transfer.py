@@ -177,7 +177,7 @@ def _end_with_caller(caller: Connection) -> None:
 
 
 @contextlib.contextmanager
-def elsewhere(
+def run_in_workers(
     session: Session, work: BatchTransfer, executor: Executor | Callable[[], Executor] | int, at_once: int | None = None
 ) -> Iterator[None]:
     """Let an executor move the files of the session's runs, while the block lasts.
@@ -204,11 +204,11 @@ def elsewhere(
         make, executor = executor, executor()
     at_once = at_once or _worker_count(_refuse_fork(executor))
     work = dataclasses.replace(work, at_once=at_once)
-    session.elsewhere = Batches(work, executor, at_once, make, stop_workers)
+    session.task_runner = Batches(work, executor, at_once, make, stop_workers)
     try:
         yield
     finally:
-        session.elsewhere = None
+        session.task_runner = None
 
 
 def _worker_count(executor: Executor) -> int:

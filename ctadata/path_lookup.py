@@ -244,7 +244,7 @@ class PathLookup:
             not is_one
             or run.rules.jobs == 1
             or run.rules.dry_run
-            or run.elsewhere
+            or run.task_runner
             or not self.store.features.reads_change_nothing
         ):
             yield

@@ -69,7 +69,7 @@ class Session(PathLookup):
         super().__init__(profile, store, tokens, stop, home)
         self.site = site or Site(profile, None)
         self.limit = limit or RequestLimit(profile.jobs, profile.jobs)
-        self.elsewhere: TaskRunner | None = None  # moves the files of all further runs in other processes
+        self.task_runner: TaskRunner | None = None  # moves the files of all further runs in other processes
 
     @classmethod
     def open(
@@ -336,8 +336,8 @@ class Session(PathLookup):
         most = limit_workers(jobs or self.profile.jobs)
         small = limit_workers(jobs or self.limit.files, asked=False)
         rules = dataclasses.replace(rules or Rules(), jobs=most, small_jobs=small)
-        records, elsewhere = Records(self.profile.address, directory()), None if rules.dry_run else self.elsewhere
-        run = Run(self.store, rules, reporter or NullReporter(), self.stop, records=records, elsewhere=elsewhere)
+        records, runner = Records(self.profile.address, directory()), None if rules.dry_run else self.task_runner
+        run = Run(self.store, rules, reporter or NullReporter(), self.stop, records=records, task_runner=runner)
         if rules.stage and not rules.dry_run:
             run.staging = Staging(self.site.tape, self.stop.wait, run.fail, run.reporter.remarked)
         return run

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ctadata.cli.replica_lists import Replicas, read_metalink
+from ctadata.cli.replica_lists import Replicas, parse_size, read_metalink
 from ctadata.cli.transfer_options import read_names
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry, Kind
@@ -43,20 +43,21 @@ def read_files(
     if first is None:
         return
     lines: Iterable[str] = itertools.chain([first], names)
+    keys = set[str]() if null else _keys(first)
     if not null and first.lstrip("\ufeff").startswith(("<?xml", "<metalink")):
         site = profile()
         yield from (_locate(each, site) for each in read_metalink(lines))
     elif not null and first.startswith("[") and (objects := _read_array(lines := [*lines])) is not None:
         yield from _read_replicas(objects, profile())
-    elif null or not (_has_keys(first, *_ENTRY) or _has_keys(first, *_REPLICAS)):
-        yield from lines
-    elif _has_keys(first, *_ENTRY):
+    elif keys >= _ENTRY:
         yield from _read_lines(lines, read_entry, "line of list --json")
-    else:
+    elif keys >= _REPLICAS:
         yield from _read_replicas(lines, profile())
+    else:
+        yield from lines
 
 
-_ENTRY, _REPLICAS = ("path", "kind", "size"), ("scope", "name", "pfns")
+_ENTRY, _REPLICAS = {"path", "kind", "size"}, {"scope", "name", "pfns"}
 T = TypeVar("T")
 
 
@@ -66,14 +67,15 @@ def _read_array(lines: list[str]) -> list[str] | None:
         objects = [json.dumps(each) for each in json.loads("\n".join(lines))]
     except (ValueError, TypeError, RecursionError):
         return None
-    return objects if objects and _has_keys(objects[0], *_REPLICAS) else None
+    return objects if objects and _keys(objects[0]) >= _REPLICAS else None
 
 
-def _has_keys(line: str, *keys: str) -> bool:
+def _keys(line: str) -> set[str]:
+    """Return the keys of a JSON object; none if the line is no JSON object."""
     try:
-        return bool(set(keys) <= json.loads(line).keys())
+        return {*json.loads(line).keys()}
     except (ValueError, AttributeError, RecursionError):
-        return False
+        return set()
 
 
 def _read_lines(lines: Iterable[str], read: Callable[[str], T], what: str) -> Iterator[T | UsageError]:
@@ -107,13 +109,11 @@ def read_entry(line: str) -> Entry:
     path, kind = RemotePath.parse(fields["path"]), Kind(fields["kind"])
     if not path.parts:
         raise ValueError("this is not a path of a file")
-    size, mtime, etag, locality = fields["size"], fields.get("mtime"), fields.get("etag"), fields.get("locality")
-    if not (size is None or (type(size) is int and size >= 0)):
-        raise ValueError("a size that no file has")
+    mtime, etag, locality = fields.get("mtime"), fields.get("etag"), fields.get("locality")
     return Entry(
         path,
         kind,
-        size=size,
+        size=parse_size(fields["size"]),
         mtime=None if mtime is None else datetime.fromisoformat(mtime).timestamp(),
         etag=None if etag is None else str(etag),
         checksums={str(name): str(digest).lower() for name, digest in (fields.get("checksums") or {}).items()},

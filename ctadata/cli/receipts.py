@@ -72,10 +72,12 @@ def expand_patterns(texts: Sequence[str]) -> list[Path]:
     """
     files: list[Path] = []
     for text in texts:
-        matches = [text] if Path(text).exists() or not glob.has_magic(text) else sorted(glob.glob(text))  # noqa: PTH207
-        if matches == [text] and not Path(text).exists():
+        if Path(text).exists():
+            files.append(Path(text))
+        elif not glob.has_magic(text):
             raise missing_file_error(text)
-        if not matches:
+        elif matches := sorted(glob.glob(text)):  # noqa: PTH207
+            files += map(Path, matches)
+        else:
             raise UsageError("no file matches this pattern", path=escape_unprintable(text))
-        files += map(Path, matches)
     return list(dict.fromkeys(files))

@@ -50,13 +50,10 @@ class Replicas:
     def from_json(cls, fields: Mapping[str, Any]) -> Replicas:
         """Return the file of one JSON object. Raises ValueError, LookupError and others."""
         addresses: Mapping[str, Mapping[str, Any]] = fields.get("pfns") or {}
-        size = fields["bytes"]
-        if not (size is None or (type(size) is int and size >= 0)):
-            raise ValueError("a size that no file has")
         return cls(
             scope=str(fields["scope"]),
             name=str(fields["name"]),
-            size=size,
+            size=parse_size(fields["bytes"]),
             checksums={name: _digest(str(fields[name])) for name in ("adler32", "md5") if fields.get(name)},
             places={address: str(of.get("rse", "")) for address, of in addresses.items()},
             on_tape={address for address, of in addresses.items() if of.get("type") == "TAPE"},
@@ -98,6 +95,13 @@ def _path_at(profile: Profile, address: str) -> RemotePath | None:
         return None
     root, path = RemotePath.parse(own.path).parts, RemotePath.parse(other.path).parts
     return RemotePath().join(path[len(root) :]) if path[: len(root)] == root and path != root else None
+
+
+def parse_size(value: object) -> int | None:
+    """Return the size in a JSON object, None if it is not known; raise ValueError for a size that no file has."""
+    if value is None or (type(value) is int and value >= 0):
+        return value
+    raise ValueError("a size that no file has")
 
 
 def _digest(text: str) -> str:

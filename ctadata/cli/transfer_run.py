@@ -91,10 +91,10 @@ def in_processes(work: Work, count: int | None, common: Common, run_options: Run
     processes = count
 
     def work_in_processes(session: Session, reporter: Reporter) -> Summary:
-        from ctadata.batch_transfer import BatchTransfer, elsewhere
+        from ctadata.batch_transfer import BatchTransfer, run_in_workers
 
         resolved = common.resolve({} if run_options.jobs is None else {"jobs": run_options.jobs})
-        with elsewhere(session, BatchTransfer.of(resolved, run_options.token_file), processes):
+        with run_in_workers(session, BatchTransfer.of(resolved, run_options.token_file), processes):
             return work(session, reporter)
 
     return work_in_processes

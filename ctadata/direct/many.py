@@ -137,7 +137,7 @@ def _transfer(
     dev_instance: bool,
 ) -> Summary:
     """Open a session, do the work, write the receipt, and raise the failures."""
-    from ctadata.batch_transfer import BatchTransfer, elsewhere  # imported late: it loads the transfer engine
+    from ctadata.batch_transfer import BatchTransfer, run_in_workers  # imported late: it loads the transfer engine
     from ctadata.session import Session
     from ctadata.transfer.receipt import ReceiptWriter
     from ctadata.transfer.receipt_file import recording
@@ -146,7 +146,7 @@ def _transfer(
     writer = ReceiptWriter(action, resolved.profile.name, bases)
     with (
         Session.open(resolved) as session,
-        nullcontext() if executor is None else elsewhere(session, BatchTransfer.of(resolved), executor, at_once),
+        nullcontext() if executor is None else run_in_workers(session, BatchTransfer.of(resolved), executor, at_once),
         reporter_for(progress) as shown,
         recording(shown, None if receipt is None else Path(receipt), writer) as reporter,
     ):

@@ -136,7 +136,7 @@ class Run:
         records: The records of verified transfers.
         workers: Work on the tasks.
         names: Checks whether the door can handle a name.
-        elsewhere: Works on the tasks in other processes; None: `workers` do it here.
+        task_runner: Works on the tasks in other processes; None: `workers` do it here.
         stored: Asks what the server has stored.
         early: A read that has begun before the entry of its file was known; None: there is none.
         early_listing: A listing that has begun before it was certain that it is needed; None: there is none.
@@ -154,7 +154,7 @@ class Run:
     has_ranges: bool = True
     staging: Staging[Task] | None = None
     records: Records = field(default_factory=lambda: Records(""))
-    elsewhere: TaskRunner | None = None
+    task_runner: TaskRunner | None = None
     workers: WorkerPool[Task] = field(init=False)
     names: NameCheck = field(init=False)
     stored: StoredFiles = field(init=False)
@@ -166,7 +166,7 @@ class Run:
         self.workers = WorkerPool(self.stop)
         self.names = NameCheck(self.store)
         self.stored = StoredFiles(self)
-        if self.rules.rate is not None and self.elsewhere is None:
+        if self.rules.rate is not None and self.task_runner is None:
             self.reporter = ThrottledReporter(self.reporter, RateLimiter(self.rules.rate, sleep=self.stop.wait))
 
     def task(
@@ -302,7 +302,7 @@ class Run:
         """
         try:
             tasks = self.staging.release_when_online(tasks) if self.staging else tasks
-            self.elsewhere.run(self, tasks) if self.elsewhere else self.work_here(tasks)
+            self.task_runner.run(self, tasks) if self.task_runner else self.work_here(tasks)
         except BaseException:
             self.stop.set()
             raise
