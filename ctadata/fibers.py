@@ -20,7 +20,7 @@ import select
 import sys
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
@@ -106,7 +106,8 @@ class Fibers:
         """Wait until a fiber can run. Return those that can, with the sockets that are ready for each."""
         began = time.monotonic()
         self._asleep = True  # before `_woken` is read: from now on `wake` writes to the pipe
-        seconds = 0.0 if self._woken else max(0.0, min(self._due.values(), default=math.inf) - began)
+        first = min(self._due.values(), default=math.inf)
+        seconds = 0.0 if self._woken else max(0.0, first - began)
         events = self._poll.poll(None if seconds == math.inf else seconds * 1000)
         self._asleep = False
         now = time.monotonic()
@@ -119,9 +120,10 @@ class Fibers:
                 ready.setdefault(self._owners[fd], []).append((fd, event))
         while self._woken:
             ready.setdefault(self._woken.popleft(), [])
-        for fiber, due in self._due.items():
-            if due <= now:
-                ready.setdefault(fiber, [])
+        if first <= now:
+            for fiber, due in self._due.items():
+                if due <= now:
+                    ready.setdefault(fiber, [])
         return {fiber: sockets for fiber, sockets in ready.items() if fiber in self._due or fiber in self._parked}
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
@@ -193,7 +195,7 @@ class Condition(threading.Condition):
     def __init__(self, lock: threading.Lock | None = None) -> None:
         """Create a condition with its own lock, or with the lock of other conditions."""
         super().__init__(lock or threading.Lock())
-        self._waiting: deque[tuple[Fibers, greenlet]] = deque()
+        self._waiting: OrderedDict[greenlet, Fibers] = OrderedDict()
         self._threads = 0  # that wait
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -209,22 +211,20 @@ class Condition(threading.Condition):
                 return super().wait(timeout)
             finally:
                 self._threads -= 1
-        waiter = fibers, getcurrent()
-        self._waiting.append(waiter)
+        fiber = getcurrent()
+        self._waiting[fiber] = fibers
         self.release()
         try:
             fibers.wait(math.inf if timeout is None else timeout)
         finally:
             self.acquire()
-            notified = waiter not in self._waiting
-            if not notified:
-                self._waiting.remove(waiter)
+            notified = self._waiting.pop(fiber, None) is None
         return notified
 
     def notify(self, n: int = 1) -> None:
         """Wake `n` waiters, fibers first."""
         while n > 0 and self._waiting:
-            fibers, fiber = self._waiting.popleft()
+            fiber, fibers = self._waiting.popitem(last=False)
             fibers.wake(fiber)
             n -= 1
         if n > 0 and self._threads:

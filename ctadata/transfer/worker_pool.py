@@ -261,11 +261,12 @@ class WorkerPool(Generic[T]):
         if self._running < self._most:
             if self._large:
                 self._for_threads.notify()
-            elif self._small and self._small_threads.threads:  # not each of them may take it
-                self._for_fibers.notify_all()
-                self._for_threads.notify_all()
             elif self._small:
-                self._for_fibers.notify()
+                threads = self._small_threads.threads
+                if self._fibers.queued < QUEUED:
+                    self._for_fibers.notify(threads + 1)  # the first `threads` fibers take none
+                if threads:
+                    self._for_threads.notify_all()  # not each of them may take it
 
     def _take_small(self, index: int) -> T | None:
         """Return a small task for a fiber. Large tasks take longer, so they are taken first."""
