@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from ctadata import fibers
 from ctadata.errors import AccessError, CtadataError
@@ -18,14 +17,12 @@ from ctadata.http.call import Call, Hop
 from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.host_limits import BUSY_STATUSES, HostLimiters
-from ctadata.http.messages import Accept, Body, InMemory, Origin, Response
+from ctadata.http.messages import NO_HEADERS, Accept, Body, InMemory, Origin, Response
 from ctadata.http.request import Upload
 from ctadata.http.retries import Retries, is_repeatable
 from ctadata.http.timeouts import Limits
 from ctadata.http.transport import Transport
 from ctadata.retry import retry
-
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Client:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Protocol
 from urllib.parse import quote, urljoin
 
@@ -68,7 +69,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)  # a request parses its URL several times, while many others are in flight
 def split_url(url: str) -> tuple[Origin, str]:
     """Split a URL into its origin, and its path with the query; the fragment is dropped.
 
@@ -105,6 +106,10 @@ def resolve_location(base: str, location: str) -> str:
         joined = encoded
     origin, target = split_url(joined)
     return f"{origin}{target}"
+
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+"""No headers for a request."""
 
 
 class Headers:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from threading import Event, Thread
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,7 +27,7 @@ from ctadata.http import failures
 from ctadata.http.ca import choose_ca
 from ctadata.http.curl_pool import CurlPool
 from ctadata.http.exchange import Exchange
-from ctadata.http.messages import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, split_url
+from ctadata.http.messages import BODY_LIMIT, NO_HEADERS, Consumer, Headers, InMemory, Origin, Response, split_url
 from ctadata.http.redaction import sanitize
 from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.timeouts import Limits
@@ -42,9 +41,6 @@ TICK = 0.2
 """Seconds between two checks of the clock and of the stop event during a call."""
 MAX_BODY = 8 * 1024 * 1024
 """The largest response, in bytes; a longer one is refused."""
-
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-"""No headers."""
 
 Raw = requests.Response
 """A response of the library requests."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ctadata.errors import CtadataError, LocalError
-from ctadata.http.client import NO_HEADERS, Client
-from ctadata.http.messages import Accept, Response, split_url
+from ctadata.http.client import Client
+from ctadata.http.messages import NO_HEADERS, Accept, Response, split_url
 from ctadata.http.timeouts import JSON_TOTAL
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source

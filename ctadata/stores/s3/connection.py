@@ -24,10 +24,10 @@ from ctadata.errors import (
     TemporaryError,
     TimedOut,
 )
-from ctadata.http.client import NO_HEADERS, Client
+from ctadata.http.client import Client
 from ctadata.http.credentials import SigningKey
 from ctadata.http.curl_pool import Route
-from ctadata.http.messages import Accept, Body, Consumer, Response
+from ctadata.http.messages import NO_HEADERS, Accept, Body, Consumer, Response
 from ctadata.http.retries import Retries
 from ctadata.retry import retry
 from ctadata.stores.s3.address import Endpoint, Name

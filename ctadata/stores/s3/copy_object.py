@@ -18,8 +18,7 @@ from ctadata.checksums import OF_PARTS, etag_digests, strongest_digest
 from ctadata.entries import NO_CHECKSUMS
 from ctadata.errors import CtadataError, Forbidden, IntegrityError, NotFound, ServerTrouble, Unsupported
 from ctadata.fibers import run_in_thread
-from ctadata.http.client import NO_HEADERS
-from ctadata.http.messages import Headers, Response
+from ctadata.http.messages import NO_HEADERS, Headers, Response
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT, redirect_location, target_key
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection

@@ -13,8 +13,7 @@ from urllib.parse import parse_qsl
 from xml.etree.ElementTree import ParseError, fromstring
 
 from ctadata.errors import CtadataError, Forbidden, Unsupported
-from ctadata.http.client import NO_HEADERS
-from ctadata.http.messages import Headers
+from ctadata.http.messages import NO_HEADERS, Headers
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT
 from ctadata.stores.s3.connection import Connection
