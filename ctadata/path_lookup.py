@@ -133,14 +133,6 @@ class PathLookup:
         except CtadataError:
             return False
 
-    def _is_collection(self, path: RemotePath) -> bool:
-        try:
-            return self.store.info(path).is_directory
-        except NotFound:
-            return False
-        except Forbidden:  # dCache shows files to a token with storage.create only, but not collections
-            return self.store.features.has_directories
-
     def find(self, text: str) -> list[Entry]:
         """Return the entry with this path, or else the entries that match it as a pattern.
 

@@ -92,11 +92,13 @@ def _copy_in_place(origin: Session, target: Session) -> CopyInPlace | None:
 
     The key of `target` reads the source and writes the copy.
     """
-    from ctadata.stores.s3.copy_object import CopyOptions
+    if origin.profile.kind != "s3" or target.profile.kind != "s3" or _server(origin) != _server(target):
+        return None
+    from ctadata.stores.s3.copy_object import CopyOptions  # imported late, as in `Session.open`
     from ctadata.stores.s3.store import S3Store
 
     source, store = origin.store, target.store
-    if not (isinstance(source, S3Store) and isinstance(store, S3Store)) or _server(origin) != _server(target):
+    if not (isinstance(source, S3Store) and isinstance(store, S3Store)):
         return None
 
     def copy_file(entry: Entry, to: RemotePath, moved: Moved, *, new: bool) -> PlacedCopy:

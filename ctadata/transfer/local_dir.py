@@ -25,7 +25,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -175,7 +175,7 @@ class LocalDir:
 
     def has_resumable(self, target: str) -> bool:
         """Return whether the last `remove_stale_parts` has seen a part of the file `target` that can be resumed."""
-        return bool(self.resumable) and any(_is_of(stem, target) for stem in self.resumable)
+        return bool(self.resumable and _parts_of(target, self.resumable))
 
     def remove_resumable(self, target: str) -> None:
         """Remove the parts of the file `target` that earlier runs have left for later ones."""
@@ -188,7 +188,7 @@ class LocalDir:
         if self._stems is None:
             with local_errors(self.path):
                 self._hidden_names()
-        return sorted(stem for stem in self._stems or () if _is_of(stem, target)) if self._stems else []
+        return sorted(_parts_of(target, self._stems)) if self._stems else []
 
     def create_part(self) -> PartialFile:
         """Create an empty part that no other process can reach.
@@ -307,9 +307,10 @@ def _hidden_stem(target: str) -> str:
     return f"{TEMPORARY_PREFIX}{hashlib.sha256(target.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}-"
 
 
-def _is_of(stem: str, target: str) -> bool:
+def _parts_of(target: str, stems: Iterable[str]) -> list[str]:
+    """Return those of the hidden names, without suffix, that parts of the file `target` have."""
     beginning = _hidden_stem(target)
-    return stem.startswith(beginning) or stem == beginning[:-1]
+    return [stem for stem in stems if stem.startswith(beginning) or stem == beginning[:-1]]
 
 
 def _lock(fd: int, name: str, directory: int) -> bool | None:

@@ -48,9 +48,10 @@ def is_taken_here(path: RemotePath, local: str | None) -> bool:
             Entry(path, Kind.FILE), None if local is None else Path(local), into=into, contents=False
         )
         with find_folder(target.base, target.parts) or contextlib.nullcontext() as folder:
-            if folder is not None:
-                folder.remove_stale_parts()
-            return folder is None or folder.stat(target.name) is not None or folder.has_resumable(target.name)
+            if folder is None or folder.stat(target.name) is not None:
+                return True
+            folder.remove_stale_parts()
+            return folder.has_resumable(target.name)
     except LocalError:
         return True
 
