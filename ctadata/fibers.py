@@ -22,7 +22,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -299,24 +299,39 @@ def sleep(seconds: float) -> None:
             return
 
 
+class Beside(Generic[T]):
+    """The result of a function that another thread calls meanwhile."""
+
+    def __init__(self, do: Callable[[], T]) -> None:
+        """Start the thread that calls `do`."""
+        self._results = list[T]()
+        self._errors = list[BaseException]()
+        self._ended = Condition()
+        self._thread = threading.Thread(target=self._work, args=(do,), name="ctadata-beside", daemon=True)
+        self._thread.start()
+
+    def _work(self, do: Callable[[], T]) -> None:
+        try:
+            self._results.append(do())
+        except BaseException as error:  # noqa: BLE001  (raised again by `result`)
+            self._errors.append(error)
+        with self._ended:
+            self._ended.notify_all()
+
+    def result(self) -> T:
+        """Wait until the function has ended, and return its result, or raise its error."""
+        with self._ended:
+            while not self._results and not self._errors:
+                self._ended.wait()
+        if self._errors:
+            raise self._errors[0]
+        return self._results[0]
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended, at most some seconds."""
+        self._thread.join(seconds)
+
+
 def run_in_thread(do: Callable[[], T]) -> T:
     """Call `do` and return its result; in a fiber, call it in another thread while the other fibers run."""
-    if _thread.fibers is None:
-        return do()
-    ended, results, errors = Condition(), list[T](), list[BaseException]()
-
-    def work() -> None:
-        try:
-            results.append(do())
-        except BaseException as error:  # noqa: BLE001  (the fiber raises it again)
-            errors.append(error)
-        with ended:
-            ended.notify_all()
-
-    threading.Thread(target=work, name="ctadata-blocking", daemon=True).start()
-    with ended:
-        while not results and not errors:
-            ended.wait()
-    if errors:
-        raise errors[0]
-    return results[0]
+    return do() if _thread.fibers is None else Beside(do).result()

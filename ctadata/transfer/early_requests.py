@@ -8,51 +8,22 @@ bytes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Self
 
 from ctadata.entries import Entry
-from ctadata.fibers import Condition
+from ctadata.fibers import Beside, Condition
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Reader, Sink, StopReading, Store
 from ctadata.stores.channel import Channel, for_each
 from ctadata.stores.optional import TellsDigests
-
-T = TypeVar("T")
 
 PATIENCE = 10.0
 """Seconds that the answer to an early read waits for the plan. Then its connection is given back to other requests."""
 
 LINGERING = 1.0
 """Seconds that `close` waits for the read to end."""
-
-
-class Beside(Generic[T]):
-    """The answer to a question that another thread asks meanwhile."""
-
-    def __init__(self, ask: Callable[[], T]) -> None:
-        """Start the thread that calls `ask`."""
-        self._ask = ask
-        self._result: Future[T] = Future()
-        self._answered = Condition()
-        threading.Thread(target=self._work, name="beside", daemon=True).start()
-
-    def _work(self) -> None:
-        try:
-            self._result.set_result(self._ask())
-        except BaseException as error:  # noqa: BLE001  (raised again by `result`)
-            self._result.set_exception(error)
-        with self._answered:
-            self._answered.notify_all()
-
-    def result(self) -> T:
-        """Wait for the answer, also in a fiber, and return it; raise what `ask` raises."""
-        with self._answered:
-            while not self._result.done():
-                self._answered.wait()
-        return self._result.result()
 
 
 class EarlyListing:
@@ -104,29 +75,13 @@ class EarlyRead:
         self.path = path
         self._store = store
         ask = store.digests_now if isinstance(store, TellsDigests) else store.digests
-        self._early: Reader | None = store.open(path)
+        self._early: Reader = store.open(path)
         self._late: Reader | None = None
         self._sink: Sink | None = None
         self._is_over = False  # no download will take the early read over
-        self._result: Future[Delivery] = Future()
         self._digests = None if store.features.digests else Beside(lambda: ask(path))
         self._change = Condition()
-        self._thread = threading.Thread(target=self._read, name="early-read", daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        assert self._early is not None
-        delivery, error = None, None
-        try:
-            delivery = self._early.send(self)
-        except BaseException as raised:  # noqa: BLE001  (raised again by `send`)
-            error = raised
-        with self._change:
-            if error is not None:
-                self._result.set_exception(error)
-            elif delivery is not None:
-                self._result.set_result(delivery)
-            self._change.notify_all()
+        self._whole = Beside(lambda: self._early.send(self))
 
     def begin(self, delivery: Delivery) -> None:
         """Wait until a download takes the answer over; end the read if none does."""
@@ -145,12 +100,13 @@ class EarlyRead:
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
         """Send the bytes into the sink; the first read of the whole file is the early one. See `Reader.send`."""
         with self._change:
-            if start == 0 and stop is None and self._sink is None and not self._is_over:
+            takes_over = start == 0 and stop is None and self._sink is None and not self._is_over
+            if takes_over:
                 self._sink = sink
                 self._change.notify_all()
-                while not self._result.done():
-                    self._change.wait()
-                return self._result.result()
+        if takes_over:
+            return self._whole.result()
+        with self._change:
             self._give_up()
             if self._late is None:
                 self._late = self._store.open(self.path)
@@ -168,9 +124,10 @@ class EarlyRead:
         """End all reads."""
         with self._change:
             self._give_up()
-            readers = [reader for reader in (self._early, self._late) if reader is not None]
-        for reader in readers:
-            reader.close()
+            late = self._late
+        self._early.close()
+        if late is not None:
+            late.close()
 
     def __enter__(self) -> Self:
         """Return the read."""
@@ -181,4 +138,4 @@ class EarlyRead:
     ) -> None:
         """End all reads, and wait a moment for the thread."""
         self.close()
-        self._thread.join(LINGERING)
+        self._whole.join(LINGERING)

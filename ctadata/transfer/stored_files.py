@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 
 from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.errors import CtadataError, LoginNeeded, Stopped
-from ctadata.fibers import Condition
+from ctadata.fibers import Beside, Condition
 from ctadata.paths import RemotePath
 from ctadata.stores.channel import for_each
-from ctadata.transfer.early_requests import Beside
 from ctadata.transfer.read_after_write import WaitingRun, wait_for_entry
 
 LARGE = 1000
