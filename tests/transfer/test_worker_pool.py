@@ -290,3 +290,39 @@ def test_waiting_workers_are_woken_when_work_becomes_divisible(monkeypatch: pyte
             assert helped.wait(60)
 
     pool.run(iter([1]), do, jobs=2)
+
+
+class CountedLooks(threading.Event):
+    """An event that counts how often it is looked at: each worker that wakes does so once or twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def is_set(self) -> bool:
+        self.looks += 1
+        return super().is_set()
+
+
+def test_few_fibers_wake_for_a_task_while_a_server_is_busy_and_a_thread_helps() -> None:
+    class One(SmallTaskThreads):
+        def adjust(self, elapsed: float, stuck: float, done: int) -> None:
+            pass
+
+    helpers = One(1)
+    helpers.threads = 1
+    stop, slots, freed = CountedLooks(), threading.Semaphore(4), fibers.Condition()
+
+    def send_a_request(_: int) -> None:
+        with freed, fibers.queueing():
+            while not slots.acquire(blocking=False):
+                freed.wait()
+        fibers.sleep(0)
+        with freed:
+            slots.release()
+            freed.notify()
+
+    WorkerPool[int](stop).run(
+        iter(range(500)), send_a_request, jobs=2, small_jobs=256, is_small=lambda _: True, small_task_threads=helpers
+    )
+    assert stop.looks < 500 * 20  # some 7 for each task
