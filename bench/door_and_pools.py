@@ -9,13 +9,13 @@ addresses of the door and of the frontend and the CA's file, and ends when its s
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 20.0
+from bench.helper import helper
+
 LIFETIME = 24 * 3600
 """Seconds for which the token is valid: longer than any benchmark."""
 
@@ -39,21 +39,9 @@ class Site:
 def door_and_pools(files: Path, folder: Path, milliseconds: float) -> Iterator[Site]:
     """The site, for the `with` block; every request waits `milliseconds`. `folder` is made."""
     folder.mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.door_and_pools", str(files), str(folder), str(milliseconds)],
-        cwd=Path(__file__).parent.parent,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            door, frontend, ca = process.stdout.readline().split()
-            yield Site(door, frontend, Path(ca), folder / "config.toml", folder / "token")
-        finally:
-            process.stdin.close()
-            process.wait(PATIENCE)
+    with helper("bench.door_and_pools", files, folder, milliseconds) as line:
+        door, frontend, ca = line.split()
+        yield Site(door, frontend, Path(ca), folder / "config.toml", folder / "token")
 
 
 def main(files: str, folder: str, milliseconds: str) -> None:

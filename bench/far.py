@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from bench.helper import helper
 
 WINDOW = 4 * 1024 * 1024
 """Bytes that a connection may have on the way."""
@@ -20,21 +20,8 @@ _ZEROS = bytes(1 << 20)
 @contextlib.contextmanager
 def far(port: int, milliseconds: float, *, window: int = WINDOW, note: Path | None = None) -> Iterator[int]:
     """The port behind which `port` is `milliseconds` away (one round trip), for the `with` block."""
-    command = [sys.executable, "-m", "bench.distance", str(port), str(milliseconds), str(window)]
-    with subprocess.Popen(
-        [*command, str(note)] if note else command,
-        cwd=Path(__file__).parent.parent,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.stdin.close()
-            process.wait(10)
+    with helper("bench.distance", port, milliseconds, window, *([note] if note else [])) as line:
+        yield int(line)
 
 
 def ceiling(milliseconds: float, connections: int, seconds: float = 1.0) -> float:

@@ -64,13 +64,13 @@ def open_at_pools(at: Setting) -> Iterator[Row]:
         "parquet": ("pandas, one of 20 columns of Parquet", None),
         f"many={count}": (f"fsspec, cat of {count} files of {SMALL // 1000} kB", None),
     }
+    peers = Peers(at, at.server.port)
     with door_and_pools(at.server.data / "open", at.folder / "site", DISTANCE) as site:
         for work, (name, ceiling) in works.items():
             title = f"{name}, door and pools at {DISTANCE} ms"
             if why := lacks(*LIBRARIES.get(work, ())):
                 yield missing(title, "-", "s", ceiling, why)
                 continue
-            peers = Peers(at, at.server.port)
             results = at.rounds({peer: peers.opened(work, peer, site) for peer in ("ours", *AT_POOLS)})
             targets = dict.fromkeys(AT_POOLS, Target(1.0))
             yield from against(title, results, targets, figure=after_imports)
