@@ -243,10 +243,7 @@ class StorageContents(AsyncContentsManager):
         self._refuse_unless_writable()
         old, new = self._remote(old_path.strip("/")), self._remote(new_path.strip("/"))
         if old != new:
-            await self._run(self._rename, old, new)
-
-    def _rename(self, old: str, new: str) -> None:
-        self._fs.mv(old, new, recursive=True, mode="create")
+            await self._run(self._fs.mv, old, new, recursive=True, mode="create")
 
     def _refuse_unless_writable(self) -> None:
         if not self._is_writable:
@@ -258,10 +255,10 @@ class StorageContents(AsyncContentsManager):
         """Return the path at the storage."""
         return f"{self._top.rstrip('/')}/{path.strip('/')}".rstrip("/") or "/"
 
-    async def _run(self, work: Callable[..., Any], *args: Any) -> Any:
+    async def _run(self, work: Callable[..., Any], *args: Any, **how: Any) -> Any:
         """Return what `work` returns on a thread of its own; its errors become those that JupyterLab shows."""
         try:
-            return await asyncio.to_thread(work, *args)
+            return await asyncio.to_thread(work, *args, **how)
         except CtadataError as error:
             status = next(status for kind, status in STATUSES if isinstance(error, kind))
             raise HTTPError(status, str(error).replace("%", "%%")) from error
