@@ -111,10 +111,7 @@ def test_aliases_one_by_one_and_by_a_list(at_s3, moto_s3, name):
     assert "line 1" in at_s3("alias", "--from", "-", stdin=b"no tab\n", check=2).err
 
 
-def test_a_store_other_than_s3_has_no_buckets(run, box, tmp_path, monkeypatch):
-    settings = tmp_path / "settings.toml"
-    settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
-    monkeypatch.setenv("CTADATA_CONFIG", str(settings))
-    monkeypatch.setenv("BEARER_TOKEN", box.token(lifetime=600))
-    for command in (["buckets"], ["alias", "a", "b"], ["put", "--content-type", "text/plain", settings, "a"]):
+def test_a_store_other_than_s3_has_no_buckets(run, box, use_sandbox):
+    use_sandbox(box)
+    for command in (["buckets"], ["alias", "a", "b"], ["put", "--content-type", "text/plain", __file__, "a"]):
         assert "no S3 store" in run(*command, check=2).err

@@ -6,9 +6,9 @@ import json
 import os
 
 import pytest
+from servers.agent_token import give_token
 
 from ctadata.sandbox import Sandbox, faults
-from ctadata.tokens.profile_files import ProfileFiles
 
 MIB = 1 << 20
 
@@ -32,10 +32,7 @@ def sites(cli, boxes):
         box.forget_seen()
         with (cli.cwd / "config.toml").open("a") as config:
             config.write(box.profile_toml(name))
-        place = ProfileFiles.of(name).token
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.touch(mode=0o600)
-        place.write_text(token)
+        give_token(name, token)
     cli.env["CTADATA_CONFIG"] = str(cli.cwd / "config.toml")
     return *boxes, tokens
 

@@ -42,12 +42,9 @@ class Ended:
 
 
 @pytest.fixture
-def run(box, tmp_path, monkeypatch) -> Callable[..., Ended]:
+def run(box, use_sandbox, monkeypatch) -> Callable[..., Ended]:
     """`run("stat", "x")`: the command, in this process, with the sandbox as its site."""
-    settings = tmp_path / "settings.toml"
-    settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
-    for name, value in {"CTADATA_CONFIG": str(settings), "BEARER_TOKEN": box.token(lifetime=600)}.items():
-        monkeypatch.setenv(name, value)
+    use_sandbox(box)
 
     def run(*arguments: object, check: int | None = 0) -> Ended:
         out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
@@ -465,6 +462,6 @@ def test_a_path_is_required(run, command):
 
 
 def test_a_missing_login_ends_the_command(run, tree, monkeypatch):
-    monkeypatch.setenv("BEARER_TOKEN", "")
+    monkeypatch.delenv("BEARER_TOKEN_FILE")
     ended = run("stat", f"{tree}/a.fits", f"{tree}/run1", check=4)
     assert ended.err.count("start-agent") == 1

@@ -2,11 +2,12 @@
 
 import json
 import os
+import select
 import signal
-import time
 from pathlib import Path
 
 import pytest
+from transfer.trees import files_below
 
 from ctadata.sandbox import faults
 
@@ -21,15 +22,11 @@ def files(box, place):
     return content
 
 
-def tree(folder):
-    return {str(file.relative_to(folder)): file.read_bytes() for file in Path(folder).rglob("*") if file.is_file()}
-
-
 @pytest.mark.full("processes")
 def test_processes_download_and_upload_a_tree_with_one_receipt_and_one_summary(at_box, box, place, files):
     got = at_box("get", "-r", "--processes", "2", f"{place}/run/", "out", "--receipt", "r.jsonl", check=0)
     assert f"cta-data-direct: {COUNT} files done (" in got.err
-    assert tree(at_box.cwd / "out") == files
+    assert files_below(at_box.cwd / "out") == files
     lines = [json.loads(line) for line in (at_box.cwd / "r.jsonl").read_text().splitlines()]
     assert sorted(line["path"] for line in lines) == sorted(f"{place}/run/{name}" for name in files)
     assert {line["local"] for line in lines} == {str(at_box.cwd / "out" / name) for name in files}
@@ -60,31 +57,19 @@ def children_of(pid):
     return found
 
 
-def wait_until(holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def is_running(pid):
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.mark.full("processes")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_stays_when_the_command_is_stopped_or_killed(at_box, box, place, files, number):
     rule = box.faults.add("pool", "GET", "*", faults.Delay(), times=2)
     process = at_box.start("get", "-r", "--processes", "2", f"{place}/run/", "out", "--receipt", "r.jsonl")
     assert rule.reached.wait(60)
-    children = children_of(process.pid)
+    children = [os.pidfd_open(child) for child in children_of(process.pid)]
     assert len(children) >= 2
     os.kill(process.pid, number)
     assert process.wait(60) == (143 if number == signal.SIGTERM else -signal.SIGKILL)
-    wait_until(lambda: not any(map(is_running, children)))
+    for child in children:
+        assert select.select([child], [], [], 60)[0], "a process stays"
+        os.close(child)
     rule.remove()
     at_box("get", "-r", f"{place}/run/", "out", check=0)
-    assert tree(at_box.cwd / "out") == files
+    assert files_below(at_box.cwd / "out") == files

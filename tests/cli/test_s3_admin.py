@@ -83,11 +83,8 @@ def test_unfinished_uploads_are_listed_and_aborted(at_s3, moto_s3):
     assert "one bucket" in at_s3("multipart", "list", "/", check=2).err
 
 
-def test_other_stores_have_none_of_it(run, box, tmp_path, monkeypatch):
-    settings = tmp_path / "settings.toml"
-    settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
-    monkeypatch.setenv("CTADATA_CONFIG", str(settings))
-    monkeypatch.setenv("BEARER_TOKEN", box.token(lifetime=600))
+def test_other_stores_have_none_of_it(run, box, use_sandbox):
+    use_sandbox(box)
     for command in (("bucket-info", "a"), ("buckets", "--du"), ("multipart", "list", "/"), ("multipart", "abort", "/")):
         ended = run(*command, check=2)
         assert ("no S3 store" in ended.err, len(ended.err.splitlines())) == (True, 1)

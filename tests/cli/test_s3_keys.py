@@ -7,6 +7,7 @@ import sys
 from urllib.parse import parse_qs
 
 import pytest
+from servers.agent_token import give_token
 from servers.moto import ALL
 from servers.s3_stub import s3_stub
 
@@ -48,10 +49,8 @@ def at_s3(run, moto_s3, stub, tmp_path, monkeypatch):
 def login(box, settings) -> str:
     """Make the sandbox the issuer of the profile, and return the token that its agent has written."""
     settings(f'issuer = "{box.issuer}"\nclient_id = "{box.client_id}"\nrole_arn = "{ROLE}"\n')
-    token, place = box.token(lifetime=600), ProfileFiles.of("st").token
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place.touch(mode=0o600)
-    place.write_text(token)
+    token = box.token(lifetime=600)
+    give_token("st", token)
     return token
 
 

@@ -119,12 +119,9 @@ def test_what_no_header_can_carry_is_refused_before_a_request(at_s3, tmp_path, w
     assert len(ended.err.splitlines()) == 1
 
 
-def test_a_store_other_than_s3_refuses_them_in_one_line(run, box, tmp_path, monkeypatch):
-    settings = tmp_path / "settings.toml"
-    settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
-    monkeypatch.setenv("CTADATA_CONFIG", str(settings))
-    monkeypatch.setenv("BEARER_TOKEN", box.token(lifetime=600))
+def test_a_store_other_than_s3_refuses_them_in_one_line(run, box, use_sandbox):
+    use_sandbox(box)
     for option in (("--metadata", "a=b"), ("--tags", "a=b"), ("--no-guess-mime-type",)):
-        ended = run("put", *option, settings, "a", check=2)
+        ended = run("put", *option, __file__, "a", check=2)
         assert ("no S3 store" in ended.err, len(ended.err.splitlines())) == (True, 1)
     assert len(run("list", "--mtime", "home:", check=2).err.splitlines()) == 1

@@ -88,11 +88,8 @@ def test_deleted_files_come_back_and_commands_leave_old_versions_alone(at_s3, s3
     assert client.get_object(Bucket=bucket, Key="t/sub/b")["Body"].read() == b"t/sub/b"
 
 
-def test_other_stores_have_no_versions(run, box, tmp_path, monkeypatch):
-    settings = tmp_path / "settings.toml"
-    settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
-    monkeypatch.setenv("CTADATA_CONFIG", str(settings))
-    monkeypatch.setenv("BEARER_TOKEN", box.token(lifetime=600))
+def test_other_stores_have_no_versions(run, box, use_sandbox):
+    use_sandbox(box)
     for command in (
         ("list", "--versions", "home:"),
         ("get", "--version-id", "x", "lst/a", "b"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from servers.slurm import NODES, start_slurm
+from transfer.trees import files_below
 
 from ctadata.sandbox import faults
 
@@ -47,13 +48,9 @@ def test_an_array_is_complete_after_a_node_has_died(at_box, box, place, slurm):
     jobs = slurm.run("scontrol", "show", "job")
     assert re.search(r"Restarts=[1-9]", jobs), jobs
     assert set(re.findall(r"JobState=(\w+)", jobs)) == {"COMPLETED"}
-    assert tree(at_box.cwd / "out") == content
+    assert files_below(at_box.cwd / "out") == content
     merged = at_box("receipts", "merge", *sorted(at_box.cwd.glob("r.*.jsonl")), check=0).out.splitlines()
     paths = sorted(json.loads(line)["path"] for line in merged)
     assert paths == sorted(f"{place}/run/{name}" for name in content)
     last = at_box("get", "-r", f"{place}/run/", "out", check=0)
     assert f"cta-data-direct: {COUNT} files skipped, equal already\n" in last.err
-
-
-def tree(folder):
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}

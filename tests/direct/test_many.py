@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from pathlib import Path
 
 import pytest
+from transfer.trees import files_below
 
 from ctadata import direct
 from ctadata.errors import LoginNeeded, NotFound, PartialFailure, UsageError
@@ -19,7 +20,6 @@ from ctadata.sandbox import Sandbox, faults
 from ctadata.transfer import task_queue
 from ctadata.transfer.report import NullReporter
 
-ANALYSIS = Path(__file__).parents[1] / "servers" / "analysis-venv" / "bin" / "python"
 FILES = 90
 NAMES = [f"{number % 4}/{number:03}" for number in range(FILES)]
 EXPECTED = {name: name.encode() * 3 for name in NAMES}
@@ -102,10 +102,6 @@ class Remarks(NullReporter):
         self.counts["moved"] += size
 
 
-def tree(folder: str | Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in Path(folder).rglob("*") if file.is_file()}
-
-
 def lines(receipt: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in Path(receipt).read_text().splitlines()]
 
@@ -115,7 +111,7 @@ def test_no_token_and_no_session_travels(box: Sandbox, small_batches: None) -> N
     paths = direct.list_dir("lst/d", recursive=True)
     summary = direct.get_many(paths, "out", base="lst/d", executor=executor, receipt="r.jsonl", progress=shown)
     assert (summary.done, summary.size, summary.failed) == (FILES, sum(map(len, EXPECTED.values())), [])
-    assert tree("out") == EXPECTED
+    assert files_below(Path("out")) == EXPECTED
     assert shown.counts["planned"] == shown.counts["moved"] == summary.size
     travelled = b"".join(executor.travelled)
     assert b"sandbox" in travelled
@@ -149,7 +145,7 @@ def test_a_path_that_is_no_listed_one_is_looked_up_and_one_outside_the_base_fail
     with pytest.raises(PartialFailure) as caught:
         direct.get_many(["lst/d/1/001", "lst/d/none", "lst/e/x"], "out", base="lst/d", executor=Pickling())
     assert {type(error) for error in caught.value.failures} == {NotFound, UsageError}
-    assert tree("out") == {"1/001": b"1/001" * 3}
+    assert files_below(Path("out")) == {"1/001": b"1/001" * 3}
 
 
 def test_a_broken_executor_is_made_anew_if_the_caller_says_how(box: Sandbox, small_batches: None) -> None:
@@ -163,7 +159,7 @@ def test_a_broken_executor_is_made_anew_if_the_caller_says_how(box: Sandbox, sma
     summary = direct.get_many(paths, "out", base="lst/d", executor=make, receipt="r.jsonl")
     assert len(made) == 3
     assert summary.done + summary.skipped == FILES
-    assert tree("out") == EXPECTED
+    assert files_below(Path("out")) == EXPECTED
     assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
 
 
@@ -171,14 +167,14 @@ def test_this_process_moves_the_rest_if_a_given_executor_breaks(box: Sandbox, sm
     paths, shown = direct.list_dir("lst/d", recursive=True), Remarks()
     summary = direct.get_many(paths, "out", base="lst/d", executor=Dying(lambda count: count == 2), progress=shown)
     assert summary.done + summary.skipped == FILES
-    assert tree("out") == EXPECTED
+    assert files_below(Path("out")) == EXPECTED
     assert shown.words == ["the executor is broken, so this process moves the remaining files"]
 
 
 def test_a_batch_that_costs_every_worker_fails_and_the_run_ends(box: Sandbox) -> None:
     with pytest.raises(PartialFailure, match="no worker has finished it: BrokenExecutor: a worker has died"):
         direct.get_many(direct.list_dir("lst/d", recursive=True), "out", executor=lambda: Dying(lambda count: True))
-    assert tree("out") == {}
+    assert files_below(Path("out")) == {}
 
 
 def test_a_needed_login_ends_the_run(box: Sandbox, small_batches: None) -> None:
@@ -208,12 +204,11 @@ def test_a_killed_worker_process_costs_its_batch_again(box: Sandbox, small_batch
     assert rule.hits == 1
     assert len(killed) == 1
     assert (summary.done + summary.skipped, summary.failed) == (FILES, [])
-    assert tree("out") == EXPECTED
+    assert files_below(Path("out")) == EXPECTED
     assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
 
 
-@pytest.mark.full("analysis")
-def test_a_killed_worker_of_dask_costs_its_batch_again(box: Sandbox, tmp_path: Path) -> None:
+def test_a_killed_worker_of_dask_costs_its_batch_again(analysis: Path, box: Sandbox, tmp_path: Path) -> None:
     pids, killed = tmp_path / "pids", list[int]()
 
     def kill() -> None:
@@ -221,13 +216,13 @@ def test_a_killed_worker_of_dask_costs_its_batch_again(box: Sandbox, tmp_path: P
         os.kill(killed[-1], signal.SIGKILL)
 
     rule = box.faults.add("pool", "GET", "*", faults.Meanwhile(kill), times=1, skip=20)
-    program = [str(ANALYSIS), str(Path(__file__).with_name("dask_many.py")), "lst/d", "out", "r.jsonl", str(pids)]
+    program = [str(analysis), str(Path(__file__).with_name("dask_many.py")), "lst/d", "out", "r.jsonl", str(pids)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert rule.hits == len(killed) == 1
     counts = json.loads(done.stdout.splitlines()[-1])
     assert (counts["done"] + counts["skipped"], counts["failed"]) == (FILES, 0)
-    assert tree("out") == EXPECTED
+    assert files_below(Path("out")) == EXPECTED
     assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
 
 

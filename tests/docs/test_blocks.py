@@ -15,13 +15,13 @@ from typing import Any
 
 import h5py
 import pytest
+from servers.agent_token import give_token
 from servers.moto import MotoS3
 from servers.platform_site import Platform
 
 from ctadata.config.resolve import resolve_profile
 from ctadata.errors import LoginNeeded
 from ctadata.sandbox import Sandbox
-from ctadata.tokens.profile_files import ProfileFiles
 
 ROOT = Path(__file__).parents[2]
 REAL = {
@@ -70,10 +70,7 @@ def _another(request: pytest.FixtureRequest, box: Sandbox, folder: Path) -> Iter
         box.trust(other)
         other.trust(box)
         for name, site in (("sandbox", box), ("other", other)):
-            place = ProfileFiles.of(name, folder / "state" / "ctadata").token
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            place.touch(mode=0o600)
-            place.write_text(site.token(user="ada"))
+            give_token(name, site.token(user="ada"), folder / "state" / "ctadata")
         yield {"profile": other.profile_toml("other"), "env": {"OTHER_DOOR": other.door}}
 
 

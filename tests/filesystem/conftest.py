@@ -9,26 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers.agent_token import give_token
 
 from ctadata.filesystem import CtaFileSystem
 from ctadata.filesystem.sessions import place_of
 from ctadata.sandbox import Sandbox
 from ctadata.stores import ranged_file
-from ctadata.tokens.profile_files import ProfileFiles
-
-
-@pytest.fixture(scope="module")
-def shared_box() -> Iterator[Sandbox]:
-    with Sandbox(approve=True, write_anywhere=True) as box:
-        yield box
-
-
-@pytest.fixture
-def box(shared_box: Sandbox) -> Iterator[Sandbox]:
-    """The sandbox of the module, without faults, its record empty."""
-    shared_box.forget_seen()
-    yield shared_box
-    shared_box.faults.clear()
 
 
 def use(profile: str, toml: str, token: str, folder: Path, env: pytest.MonkeyPatch) -> None:
@@ -37,14 +23,6 @@ def use(profile: str, toml: str, token: str, folder: Path, env: pytest.MonkeyPat
     env.setenv("CTADATA_CONFIG", str(folder / "config.toml"))
     env.setenv("CTADATA_PROFILE", profile)
     give_token(profile, token)
-
-
-def give_token(profile: str, token: str) -> None:
-    """Leave a token where the agent of the profile leaves it."""
-    file = ProfileFiles.of(profile, Path(os.environ["XDG_STATE_HOME"]) / "ctadata").token
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(token)
 
 
 @pytest.fixture
@@ -71,6 +49,11 @@ def requests(box: Sandbox) -> Counter[str]:
     return Counter(seen.server.rstrip("0123456789") for seen in box.seen)
 
 
+def traffic(box: Sandbox) -> tuple[int, float]:
+    """How many requests the door and the pools have seen, and the megabytes that the pools were asked for."""
+    return requests(box).total(), sum(asked.last + 1 - asked.first for asked in box.transfer_log.requested()) / 1e6
+
+
 def movers(box: Sandbox) -> int:
     """Movers that the pools keep."""
     return sum(len(pool.movers._movers) for pool in box._pools)
@@ -85,13 +68,3 @@ def wait_for_movers(box: Sandbox, count: int) -> None:
 def wait_for_no_movers(box: Sandbox) -> None:
     """Wait until the pools have heard that all connections are closed."""
     wait_for_movers(box, 0)
-
-
-ANALYSIS = Path(__file__).parents[1] / "servers" / "analysis-venv" / "bin" / "python"
-
-
-@pytest.fixture(scope="session")
-def analysis() -> Path:
-    """A Python that has the libraries of analysis; `.ci/analysis` makes it."""
-    assert ANALYSIS.exists(), ".ci/analysis has not run"
-    return ANALYSIS

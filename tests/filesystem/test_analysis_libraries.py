@@ -22,15 +22,14 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from filesystem.conftest import requests, wait_for_no_movers
+from filesystem.conftest import requests, traffic, wait_for_no_movers
+from filesystem.page_table import PageTable
 
 from ctadata.filesystem import CtaFileSystem
 from ctadata.sandbox import Sandbox
 from ctadata.tokens.profile_files import ProfileFiles
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "libraries.md"
 PROGRAM = Path(__file__).with_name("analysis_program.py")
-START, END = "<!-- measured -->\n", "<!-- end -->\n"
 WRITE = bool(os.environ.pop("CTADATA_WRITE_LIBRARIES", ""))
 PATIENCE = 300
 SLACK = 2
@@ -90,6 +89,11 @@ WORKS = [
     Work("astropy, written", "nothing", "equal", "write an image, and read it back", 14, 1),
     Work("pandas, written", "nothing", "equal", "write Parquet and CSV, and read them back", 28, 1),
 ]
+TABLE = PageTable(
+    Path(__file__).parents[2] / "docs" / "reference" / "libraries.md",
+    ("library", "what it does", "requests", "MB"),
+    tuple(work.name for work in WORKS),
+)
 
 DASK = Path(__file__).with_name("dask_program.py")
 
@@ -138,8 +142,7 @@ def test_a_library_reads_what_it_wants_and_not_much_more(
     expected = make(work.kind, box, run, tmp_path, made)
     assert run("read", work.name, "cta:///lst/analysis") == expected[work.value]
     wait_for_no_movers(box)
-    seen = requests(box).total()
-    megabytes = sum(asked.last + 1 - asked.first for asked in box.transfer_log.requested()) / 1e6
+    seen, megabytes = traffic(box)
     print(f"{work.name}: {dict(requests(box))}, {megabytes:.1f} MB")
     assert seen <= work.requests
     assert megabytes <= work.megabytes
@@ -147,28 +150,17 @@ def test_a_library_reads_what_it_wants_and_not_much_more(
     compare_with_page(work, seen, megabytes)
 
 
-def lines_of_page() -> dict[str, list[str]]:
-    """The cells of each line of the table, by the name of the work."""
-    table = PAGE.read_text().partition(START)[2].partition(END)[0]
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[3:] if line]
-    return {row[0]: row for row in rows}
-
-
 def compare_with_page(work: Work, seen: int, megabytes: float) -> None:
     if WRITE:
-        rows = lines_of_page() | {work.name: [work.name, work.does, str(seen), f"{megabytes:.1f}"]}
-        lines = ["", "| library | what it does | requests | MB |", "| -- | -- | -- | -- |"]
-        lines += ["| " + " | ".join(rows[each.name]) + " |" for each in WORKS if each.name in rows]
-        before, _, after = PAGE.read_text().partition(START)
-        PAGE.write_text(before + START + "\n".join(lines) + "\n\n" + END + after.partition(END)[2])
-    name, does, said, size = lines_of_page()[work.name]
+        TABLE.write(work.name, work.does, str(seen), f"{megabytes:.1f}")
+    name, does, said, size = TABLE.rows()[work.name]
     assert (name, does) == (work.name, work.does)
     assert abs(int(said) - seen) <= max(SLACK, int(said) // SHARE)
     assert abs(float(size) - megabytes) <= 0.6
 
 
 def test_the_page_has_a_line_for_each_library() -> None:
-    assert list(lines_of_page()) == [work.name for work in WORKS]
+    assert list(TABLE.rows()) == [work.name for work in WORKS]
     named = re.findall(r'^@read\("(.*)"\)$', PROGRAM.read_text(), re.MULTILINE)
     assert sorted(named) == sorted(work.name for work in WORKS)
 
@@ -210,7 +202,7 @@ def test_workers_of_dask_find_short_lived_tokens_themselves(
         with h5py.File(made, "w") as file:
             file["energy"] = values + number
         box.files.put(f"/lst/dask/{number:03}.h5", made.getvalue())
-    file = ProfileFiles.of("sandbox", Path(os.environ["XDG_STATE_HOME"]) / "ctadata").token
+    file = ProfileFiles.of("sandbox").token
     with short_lived_tokens(box, file, lifetime) as tokens:
         found = run("cta:///lst/dask", "600", str(file), "3", program=DASK)
     expected = 3 * sum((values + number).sum() for number in range(200))

@@ -14,18 +14,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from filesystem.conftest import requests, wait_for_no_movers
+from filesystem.conftest import traffic, wait_for_no_movers
+from filesystem.page_table import PageTable
 
 from ctadata.filesystem import CtaFileSystem
 from ctadata.sandbox import Sandbox
 
-PAGE = Path(__file__).parents[2] / "docs" / "guides" / "analysis.md"
-START, END = "<!-- measured -->\n", "<!-- end -->\n"
-HEAD = [
-    "",
-    "| the file is written with | list 200 columns | MB | read one column | MB |",
-    "| -- | -- | -- | -- | -- |",
-]
 WRITE = bool(os.environ.pop("CTADATA_WRITE_LAYOUTS", ""))
 SLACK = 2
 """Requests that a busy machine may add: a server that answers late is asked whether the file is on tape."""
@@ -62,6 +56,11 @@ LAYOUTS = [
     Layout("pages of 64 KiB", file=PAGES, read={"page_buf_size": MIB}),
     Layout("pages of 1 MiB", file=PAGES | {"fs_page_size": MIB}, read={"page_buf_size": 4 * MIB}),
 ]
+TABLE = PageTable(
+    Path(__file__).parents[2] / "docs" / "guides" / "analysis.md",
+    ("the file is written with", "list 200 columns", "MB", "read one column", "MB"),
+    tuple(layout.name for layout in LAYOUTS),
+)
 
 
 def written(layout: Layout, made: Path) -> bytes:
@@ -80,7 +79,7 @@ def measured(box: Sandbox, work: Callable[[], Any]) -> tuple[int, float]:
     box.forget_seen()
     work()
     wait_for_no_movers(box)
-    return requests(box).total(), sum(asked.last + 1 - asked.first for asked in box.transfer_log.requested()) / 1e6
+    return traffic(box)
 
 
 @pytest.mark.full("layouts")
@@ -100,27 +99,12 @@ def test_a_layout_costs_what_the_guide_says(layout: Layout, box: Sandbox, fs: Ct
     assert listing[0] <= layout.listing
     row = [layout.name, str(listing[0]), f"{listing[1]:.1f}", str(reading[0]), f"{reading[1]:.1f}"]
     if WRITE:
-        write(row)
-    said = rows()[layout.name]
+        TABLE.write(*row)
+    said = TABLE.rows()[layout.name]
     for place in (1, 3):
         assert abs(int(said[place]) - int(row[place])) <= SLACK
         assert abs(float(said[place + 1]) - float(row[place + 1])) <= 0.6
 
 
-def rows() -> dict[str, list[str]]:
-    """The cells of each line of the table, by its first cell."""
-    table = PAGE.read_text().partition(START)[2].partition(END)[0]
-    found = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[3:] if line]
-    return {row[0]: row for row in found}
-
-
-def write(row: list[str]) -> None:
-    """Put a row into the table."""
-    known = rows() | {row[0]: row}
-    lines = [*HEAD, *("| " + " | ".join(known[each.name]) + " |" for each in LAYOUTS if each.name in known), ""]
-    before, _, after = PAGE.read_text().partition(START)
-    PAGE.write_text(before + START + "\n".join(lines) + "\n" + END + after.partition(END)[2])
-
-
 def test_the_guide_has_a_line_for_each_layout() -> None:
-    assert list(rows()) == [layout.name for layout in LAYOUTS]
+    assert list(TABLE.rows()) == [layout.name for layout in LAYOUTS]

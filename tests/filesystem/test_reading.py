@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filesystem.conftest import give_token, movers, requests, wait_for_movers, wait_for_no_movers
+from filesystem.conftest import movers, requests, wait_for_movers, wait_for_no_movers
+from servers.agent_token import give_token
 
 from ctadata.errors import Changed, CtadataError, IntegrityError, LoginNeeded, NeedsStaging, NotFound, Unsupported
 from ctadata.filesystem import CtaFileSystem, block_cache

@@ -10,7 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from filesystem.conftest import give_token, requests, wait_for_no_movers
+from filesystem.conftest import requests, wait_for_no_movers
+from servers.agent_token import give_token
 
 from ctadata import direct, hdf5_subset
 from ctadata.errors import ConfigError, IntegrityError, LocalError, LoginNeeded, NotFound, Unsupported, UsageError

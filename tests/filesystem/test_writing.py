@@ -15,8 +15,8 @@ import fsspec
 import h5py
 import numpy as np
 import pytest
-from filesystem.conftest import give_token
 from fsspec.callbacks import Callback
+from servers.agent_token import give_token
 
 from ctadata.errors import AlreadyExists, IntegrityError
 from ctadata.filesystem import CtaFileSystem

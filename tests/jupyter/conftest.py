@@ -6,24 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.jupyterlab import JupyterLab, give_token, start_jupyterlab
+from servers.agent_token import give_token
+from servers.jupyterlab import JupyterLab, start_jupyterlab
 from servers.moto import MotoS3
 
 from ctadata.sandbox import Sandbox
-
-
-@pytest.fixture(scope="module")
-def shared_box() -> Iterator[Sandbox]:
-    with Sandbox(approve=True, write_anywhere=True) as box:
-        yield box
-
-
-@pytest.fixture
-def box(shared_box: Sandbox) -> Iterator[Sandbox]:
-    """The sandbox of the module, its record empty."""
-    shared_box.forget_seen()
-    yield shared_box
-    shared_box.faults.clear()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def login(shared_box: Sandbox, folder: Path) -> Path:
     """The file with the token of the default profile."""
-    return give_token("sandbox", shared_box.token(user="ada"), folder)
+    return give_token("sandbox", shared_box.token(user="ada"), folder / "state" / "ctadata")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import requests
-from servers.jupyterlab import PIECE, JupyterLab, give_token
+from servers.agent_token import give_token
+from servers.jupyterlab import PIECE, JupyterLab
 from servers.moto import MotoS3
 
 from ctadata.sandbox import Sandbox
@@ -165,7 +166,7 @@ def test_an_error_says_what_the_storage_says(lab: JupyterLab, box: Sandbox) -> N
 def test_a_panel_says_how_to_log_in_and_works_after_a_login(lab: JupyterLab, box: Sandbox, folder: Path) -> None:
     box.files.put("/lst/login/a.txt", b"a")
     assert "start-agent" in said(lab.contents("GET", "guest", "lst/login"), 403)
-    give_token("guest", box.token(user="guest"), folder)
+    give_token("guest", box.token(user="guest"), folder / "state" / "ctadata")
     assert names(lab.contents("GET", "guest", "lst/login")) == ["a.txt"]
 
 

@@ -1,4 +1,4 @@
-"""The real servers as fixtures; each starts once per run, for the first test that asks."""
+"""The servers as fixtures; each real one starts once per run, for the first test that asks."""
 
 from __future__ import annotations
 
@@ -116,45 +116,20 @@ def rgw(run_folder: Path, servers_authority: Authority) -> Iterator[Rgw]:
         yield Rgw(state["http"], state["https"], servers_authority.ca, Path(state["folder"]))
 
 
-@contextmanager
-def _s3(root: Path, name: str, made: Authority) -> Iterator[S3Server]:
-    with shared(root, name, lambda start: start_s3_server(start, name)) as state:
-        yield s3_server(name, state, made.ca)
+def _s3(name: str) -> Callable[[Path, Authority], Iterator[S3Server]]:
+    @pytest.fixture(scope="session")
+    def server(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
+        with shared(run_folder, name, lambda start: start_s3_server(start, name)) as state:
+            yield s3_server(name, state, servers_authority.ca)
+
+    return server
 
 
-@pytest.fixture(scope="session")
-def minio(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
-    """MinIO, which encrypts every object."""
-    with _s3(run_folder, "minio", servers_authority) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def versitygw(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
-    """versitygw over a folder."""
-    with _s3(run_folder, "versitygw", servers_authority) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def s3proxy(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
-    """S3Proxy over a folder."""
-    with _s3(run_folder, "s3proxy", servers_authority) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def s3rver(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
-    """s3rver over a folder."""
-    with _s3(run_folder, "s3rver", servers_authority) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def rclone_s3(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
-    """`rclone serve s3` over a folder."""
-    with _s3(run_folder, "rclone_s3", servers_authority) as server:
-        yield server
+minio = _s3("minio")
+versitygw = _s3("versitygw")
+s3proxy = _s3("s3proxy")
+s3rver = _s3("s3rver")
+rclone_s3 = _s3("rclone_s3")
 
 
 @pytest.fixture(scope="session")
@@ -170,6 +145,20 @@ def wsgidav(tmp_path_factory: pytest.TempPathFactory, servers_authority: Authori
         )
 
 
+@pytest.fixture(scope="module")
+def shared_box() -> Iterator[Sandbox]:
+    with Sandbox(approve=True, write_anywhere=True) as box:
+        yield box
+
+
+@pytest.fixture
+def box(shared_box: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox of the module, without faults, its record empty; folders of tests may have a `box` of their own."""
+    shared_box.forget_seen()
+    yield shared_box
+    shared_box.faults.clear()
+
+
 @pytest.fixture(scope="session")
 def moto_s3() -> Iterator[MotoS3]:
     """moto's S3; one for each worker, in its process."""
@@ -182,6 +171,14 @@ def oidc_agent(servers_authority: Authority) -> Iterator[OidcAgent]:
     """oidc-agent, with no accounts yet; it runs in the block of its `running()`."""
     with new_oidc_agent(servers_authority.ca) as agent:
         yield agent
+
+
+@pytest.fixture(scope="session")
+def analysis() -> Path:
+    """A Python that has the libraries of analysis; `.ci/analysis` makes it."""
+    python = Path(__file__).with_name("analysis-venv") / "bin" / "python"
+    assert python.exists(), ".ci/analysis has not run"
+    return python
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,6 @@ from urllib.parse import quote
 import requests
 from servers.shared import NotStarted, free_port
 
-from ctadata.tokens.profile_files import ProfileFiles
-
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "jupyterlab-venv" / "bin"
 PATIENCE = 300.0  # seconds for a command; the first start compiles what pip has left
@@ -99,15 +97,6 @@ def start_jupyterlab(folder: Path, env: dict[str, str], **settings: Any) -> Iter
         finally:
             server.terminate()
             server.wait(PATIENCE)
-
-
-def give_token(profile: str, token: str, home: Path) -> Path:
-    """Leave a token where the agent of the profile leaves it, and return its file."""
-    file = ProfileFiles.of(profile, home / "state" / "ctadata").token
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(token)
-    return file
 
 
 def _answers(lab: JupyterLab) -> bool:

@@ -6,19 +6,31 @@ import hashlib
 import json
 import random
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from servers.s3_jobs import PART, Job, Visit
-from servers.s3_stub import s3_stub
+from servers.s3_stub import S3Stub, s3_stub
 from walks import test_s3_coscine, test_s3_jasmin, test_s3_provena, test_s3_refget
 
 LARGE = 300 << 20
 MANY = 5000
+
+
+@contextmanager
+def watched(at: Visit) -> Iterator[S3Stub]:
+    """A stub before the server, which notes what the commands of this block ask."""
+    with s3_stub(at.site.http) as stub:
+        at.settle(stub.url)
+        try:
+            yield stub
+        finally:
+            at.settle(at.site.http)
 
 
 def large_file(at: Visit, size: int = LARGE) -> str:
@@ -35,15 +47,11 @@ def large_file(at: Visit, size: int = LARGE) -> str:
 def put_resumed(at: Visit, size: int = LARGE) -> None:
     """Killed when half of the parts have been sent; the next run sends only those that the store does not have."""
     at.notes["sha"], parts = large_file(at, size), size // PART
-    with s3_stub(at.site.http) as stub:
-        at.settle(stub.url)
-        try:
-            at.kill(["put", "large", "@large"], lambda: len(stub.requests("PUT", "partNumber=")) >= parts // 2)
-            stub.forget()
-            at.run("put", "large", "@large")
-            sent = len(stub.requests("PUT", "partNumber="))
-        finally:
-            at.settle(at.site.http)
+    with watched(at) as stub:
+        at.kill(["put", "large", "@large"], lambda: len(stub.requests("PUT", "partNumber=")) >= parts // 2)
+        stub.forget()
+        at.run("put", "large", "@large")
+        sent = len(stub.requests("PUT", "partNumber="))
     assert at.sha("large") == at.notes["sha"], "other bytes"
     assert sent < parts * 3 // 4, f"all {parts} parts are sent again"
 
@@ -79,13 +87,9 @@ def many(at: Visit) -> None:
     for number in range(MANY):
         at.write(f"many/{number:05d}", b"%d" % number)
     at.run("put", "-r", "many", "@")
-    with s3_stub(at.site.http) as stub:
-        at.settle(stub.url)
-        try:
-            found = at.run("list", "@many").splitlines()
-            asked = len(stub.requests("GET", "list-type"))
-        finally:
-            at.settle(at.site.http)
+    with watched(at) as stub:
+        found = at.run("list", "@many").splitlines()
+        asked = len(stub.requests("GET", "list-type"))
     assert len(found) == MANY, f"{len(found)} of {MANY} are listed"
     assert asked <= MANY // 1000 + 1, f"{asked} requests for a list"
     at.run("get", "-r", "@many", "back-many")

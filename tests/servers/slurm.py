@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from servers.shared import NotStarted
+from servers.shared import NotStarted, free_port
 
 CONF = Path(__file__).with_name("slurm.conf")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sinfo", "scontrol")
@@ -102,7 +102,7 @@ def start_slurm(folder: Path) -> Iterator[Slurm]:
     key.touch(0o600)
     key.write_bytes(secrets.token_bytes(1024))
     values = {"HOST": socket.gethostname(), "USER": getpass.getuser(), "FOLDER": str(folder)}
-    values |= {f"PORT{number}": str(port) for number, port in enumerate(_free_ports(3))}
+    values |= {f"PORT{number}": str(free_port()) for number in range(3)}
     text = CONF.read_text()
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
@@ -125,12 +125,6 @@ def start_slurm(folder: Path) -> Iterator[Slurm]:
         for process in reversed(slurm.processes.values()):
             process.kill()
             process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _end_with_parent() -> None:

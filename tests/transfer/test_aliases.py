@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from stores.memory import MemoryStore
 from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import Bytes, get
-from transfer.trees import Recorder
+from transfer.trees import Recorder, files_below
 
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
@@ -54,17 +53,13 @@ def down(run, store, tmp_path) -> Callable[..., Summary]:
     return lambda **rules: download(run(**rules), [DownloadTarget(store.info(ROOT), tmp_path / "down")])
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 WHOLE = {"a": b"ACGT", "sub/b": b"ACGT", "sub/c": b"ACGT", "empty": b""}
 
 
 def test_each_alias_is_downloaded_with_its_bytes_and_skipped_the_next_time(down, tmp_path):
     summary = down()
     assert (summary.done, summary.remarks) == (4, [BECAME_FILES])
-    assert files(tmp_path / "down") == WHOLE
+    assert files_below(tmp_path / "down") == WHOLE
     again = down()
     assert (again.done, again.skipped, again.remarks) == (0, 4, [])
     assert down(dry_run=True).done == 0
@@ -81,7 +76,7 @@ def test_an_alias_with_a_bad_target_is_one_failure(down, store, moto_s3, tmp_pat
     client.put_object(Bucket=bucket, Key="dangling", WebsiteRedirectLocation="/missing")
     summary = down()
     assert sorted(outcome.error.path for outcome in summary.failed) == ["/bad", "/dangling"]
-    assert files(tmp_path / "down") == WHOLE
+    assert files_below(tmp_path / "down") == WHOLE
 
 
 def test_an_upload_of_a_downloaded_alias_changes_nothing(down, run, store, tmp_path):

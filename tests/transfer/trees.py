@@ -26,6 +26,11 @@ def shape(root: Path) -> dict[str, bytes | None]:
     return {str(p.relative_to(root)): p.read_bytes() if p.is_file() else None for p in sorted(root.rglob("*"))}
 
 
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Every file below a local directory, with its content."""
+    return {name: content for name, content in shape(folder).items() if content is not None}
+
+
 def remote_names(store: Store, path: RemotePath = RemotePath()) -> list[str]:  # noqa: B008
     """Every name below a collection, temporaries included."""
     names = []
