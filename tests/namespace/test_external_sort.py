@@ -6,11 +6,11 @@ import errno
 import os
 import random
 import tempfile
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from memory import peak, stays_below
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound, Stopped, StorageFull
@@ -81,14 +81,9 @@ def test_nothing_is_left_and_memory_is_bounded(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(external_sort, "CHUNK", 10)
     number = 3000
 
-    def peak(in_memory: int) -> int:
-        tracemalloc.start()
-        try:
-            got = sort_by_name((entry(f"{i * 7919 % number:06}") for i in range(number)), in_memory)
-            assert all(e.path.name == f"{i:06}" for i, e in enumerate(got))
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+    def ordered(in_memory: int) -> None:
+        got = sort_by_name((entry(f"{i * 7919 % number:06}") for i in range(number)), in_memory)
+        assert all(e.path.name == f"{i:06}" for i, e in enumerate(got))
 
-    assert peak(150) < peak(number + 1) / 3
+    assert stays_below(peak(lambda: ordered(number + 1)) // 3, lambda: ordered(150))
     assert list(tmp_path.iterdir()) == []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from memory import peak, stays_below
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound
@@ -112,21 +112,9 @@ class Removing(NullReporter):
         outcome.local.unlink()
 
 
-def peak(work: Callable[[], object]) -> int:
-    """Bytes that Python has allocated at most while `work` ran, beyond those before."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 def assert_flat(large: Callable[[], object], small: Callable[[], object]) -> None:
-    """The peak of the one is that of the other; looked at once more where it is not, since Python's table of all
-    names (2 MB here) may just have had to grow."""
-    bound = peak(small) + GROWTH
-    assert peak(large) < bound or peak(large) < bound
+    """Assert that the peak of the one is that of the other."""
+    assert stays_below(peak(small) + GROWTH, large)
 
 
 def a_run(store: Endless, reporter: NullReporter) -> Run:
