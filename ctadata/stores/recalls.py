@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ctadata.paths import RemotePath
 
+ENDED = ("COMPLETED", "FAILED", "CANCELLED")
+"""The states after which nothing changes any more."""
 
-class Recall(Protocol):
-    """The state of the recall of one file."""
 
-    @property
-    def path(self) -> RemotePath:
-        """The file."""
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The state of the recall of one file.
 
-    @property
-    def state(self) -> str:
-        """SUBMITTED, STARTED, COMPLETED, FAILED or CANCELLED."""
+    Attributes:
+        path: The file.
+        state: SUBMITTED, STARTED, COMPLETED, FAILED or CANCELLED.
+        error: The server's words for a failure; empty if there is none.
+    """
 
-    @property
-    def error(self) -> str:
-        """The server's words for a failure; empty if there is none."""
+    path: RemotePath
+    state: str
+    error: str = ""
 
     @property
     def ended(self) -> bool:
         """Whether nothing will change any more."""
+        return self.state in ENDED
 
     @property
     def online(self) -> bool:
         """Whether the file can be read."""
+        return self.state == "COMPLETED"
 
 
 class Recalls(Protocol):

@@ -17,53 +17,13 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NeedsStaging, TemporaryError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.stores.recalls import Recall, Recalls
 
 log = logging.getLogger(__name__)
 H = TypeVar("H", bound="HoldableTask")
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds from a request to the first check of its state, and the longest time between two checks."""
-
-
-class Recall(Protocol):
-    """The state of the recall of one file."""
-
-    @property
-    def path(self) -> RemotePath:
-        """The file."""
-
-    @property
-    def error(self) -> str:
-        """The server's words for a failure; empty if there is none."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing will change any more."""
-
-    @property
-    def online(self) -> bool:
-        """Whether the file can be read."""
-
-
-class Library(Protocol):
-    """A tape library, as dCache's bulk and tape services offer it."""
-
-    def stage(self, paths: Sequence[RemotePath], *, lifetime: float | None = None) -> str:
-        """Request files.
-
-        Args:
-            paths: The files.
-            lifetime: Seconds that they stay on disk; None: as the site decides.
-
-        Returns:
-            The id of the request.
-        """
-
-    def status(self, request: str) -> Sequence[Recall]:
-        """Return the state of each file of a request."""
-
-    def release(self, request: str, paths: Sequence[RemotePath]) -> None:
-        """Let files leave the disk again."""
 
 
 class HoldableTask(Protocol):
@@ -107,7 +67,7 @@ class Staging(Generic[H]):
     """Holds tasks back while their files come from tape.
 
     Attributes:
-        library: The tape library.
+        library: The tape library, or what restores archived objects.
         wait: Waits for some seconds; returns whether the run is to end.
         fail: Receives the failure of a file that does not come.
         remark: Receives a sentence about each request.
@@ -115,7 +75,7 @@ class Staging(Generic[H]):
         lifetime: Seconds that the files stay on disk; None: as the site decides.
     """
 
-    library: Library
+    library: Recalls
     wait: Callable[[float], bool]
     fail: Callable[[CtadataError, RemotePath], None]
     remark: Callable[[str], None]

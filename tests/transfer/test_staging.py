@@ -8,7 +8,7 @@ import pytest
 
 from ctadata.errors import CtadataError, NeedsStaging, TemporaryError, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.dcache.tape import RecallStatus
+from ctadata.stores.recalls import Recall
 from ctadata.transfer.staging import FIRST_PAUSE, Staging
 
 
@@ -37,7 +37,7 @@ class Library:
     def status(self, request):
         if self.trouble:
             raise self.trouble.pop()
-        return [RecallStatus(RemotePath((n,)), *self.states.get(n, ("STARTED", ""))) for n in self.asked[int(request)]]
+        return [Recall(RemotePath((n,)), *self.states.get(n, ("STARTED", ""))) for n in self.asked[int(request)]]
 
     def release(self, request, paths):
         self.released += [path.name for path in paths]

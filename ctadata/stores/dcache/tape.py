@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, Untrusted
@@ -16,6 +15,7 @@ from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.json_fields import as_object, as_objects
+from ctadata.stores.recalls import ENDED, Recall
 
 log = logging.getLogger(__name__)
 
@@ -29,31 +29,6 @@ LOCALITIES = {"DISK": "ONLINE", "TAPE": "NEARLINE", "DISK_AND_TAPE": "ONLINE_AND
 """The localities of the tape interface, and what dCache's listings call them."""
 
 _ID = re.compile("[A-Za-z0-9_-]{1,200}")
-_ENDED = ("COMPLETED", "FAILED", "CANCELLED")
-
-
-@dataclass(frozen=True, slots=True)
-class RecallStatus:
-    """The state of the recall of one file.
-
-    Attributes:
-        state: SUBMITTED, STARTED, COMPLETED, FAILED or CANCELLED.
-        error: The server's words about a failure.
-    """
-
-    path: RemotePath
-    state: str
-    error: str = ""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the state will not change any more."""
-        return self.state in _ENDED
-
-    @property
-    def online(self) -> bool:
-        """Whether the file can be read."""
-        return self.state == "COMPLETED"
 
 
 class TapeLibrary:
@@ -141,7 +116,7 @@ class TapeLibrary:
             raise ServerTrouble("the tape interface sent no id of the request")
         return request_id
 
-    def status(self, request: str) -> list[RecallStatus]:
+    def status(self, request: str) -> list[Recall]:
         """Return the state of each file of a request; raise NotFound if the server does not know the request."""
         try:
             response = self._frontend.request("GET", self._request_url(request))
@@ -154,11 +129,11 @@ class TapeLibrary:
             raise NotFound("no such stage request", path=request)
         return f"{self.base}/stage/{request}"
 
-    def _parse_status(self, fields: Mapping[str, Any]) -> RecallStatus:
+    def _parse_status(self, fields: Mapping[str, Any]) -> Recall:
         state = str(fields.get("state") or "SUBMITTED").upper()
-        if fields.get("error") and state not in _ENDED:
+        if fields.get("error") and state not in ENDED:
             state = "FAILED"
-        return RecallStatus(self._frontend.from_native(str(fields.get("path"))), state, str(fields.get("error") or ""))
+        return Recall(self._frontend.from_native(str(fields.get("path"))), state, str(fields.get("error") or ""))
 
     def release(self, request: str, paths: Sequence[RemotePath]) -> None:
         """Release these files of a request: they need not stay on disk any longer."""

@@ -11,12 +11,12 @@ import math
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ctadata.errors import CtadataError, NotFound, Unsupported
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.stores.recalls import Recall
 from ctadata.stores.s3.store import S3Store
 from ctadata.tokens.files import make_private_directory, read_private, write_private
 from ctadata.tokens.profile_files import state_directory
@@ -26,25 +26,6 @@ DAYS = 7
 
 _DAY = 86400.0
 _ID = re.compile("s3-[0-9a-f]{16}")
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """The state of the restore of one object; see `Recall`."""
-
-    path: RemotePath
-    state: str
-    error: str = ""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing will change any more."""
-        return self.state in ("COMPLETED", "FAILED")
-
-    @property
-    def online(self) -> bool:
-        """Whether the object can be read."""
-        return self.state == "COMPLETED"
 
 
 class Restores:
@@ -80,7 +61,7 @@ class Restores:
         write_private(file, json.dumps({"server": self._server, "paths": [list(path.parts) for path in paths]}))
         return request
 
-    def status(self, request: str) -> list[Restore]:
+    def status(self, request: str) -> list[Recall]:
         """Return the state of each object of a request that this machine has made; raise NotFound otherwise."""
         text = read_private(_file_of(request)) if _ID.fullmatch(request) else None
         if text is None:
@@ -98,12 +79,12 @@ class Restores:
     def _server(self) -> str:
         return f"{self._store.connection.endpoint.origin}{self._store.root}"
 
-    def _state_of(self, path: RemotePath) -> Restore:
+    def _state_of(self, path: RemotePath) -> Recall:
         try:
             entry = self._store.info(path)
         except NotFound as error:
-            return Restore(path, "FAILED", error.what)
-        return Restore(path, "STARTED" if entry.locality == "NEARLINE" else "COMPLETED")
+            return Recall(path, "FAILED", error.what)
+        return Recall(path, "STARTED" if entry.locality == "NEARLINE" else "COMPLETED")
 
     def release(self, request: str, paths: Sequence[RemotePath]) -> None:  # noqa: ARG002
         """Raise Unsupported: a restored copy ends at its own date."""
