@@ -83,7 +83,7 @@ def abort_uploads(
     An upload that is still running, also from another machine, fails. --older
     leaves new ones alone.
     """
-    from ctadata.stores.s3.pending_uploads import abort_pending
+    from ctadata.stores.s3.unfinished_uploads import abort_upload
 
     with command_context.open_context(ctx, token_file) as context:
         store = s3_store(context.session, "multipart")
@@ -104,7 +104,7 @@ def abort_uploads(
             if not confirm_delete(names, context.stop, "1 upload" if len(found) == 1 else f"{len(found)} uploads"):
                 say("nothing was aborted")
                 raise typer.Exit(1)
-        command_context.for_each(found, lambda upload: abort_pending(store.connection, upload))
+        command_context.for_each(found, lambda upload: abort_upload(store.connection, upload.name, upload.id))
         say(f"{len(found)} uploads aborted" if len(found) > 1 else "1 upload aborted")
 
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from ctadata.checksums import OF_PARTS, etag_digests, strongest_digest
@@ -36,7 +35,8 @@ from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers
 from ctadata.stores.s3.errors import error_of_code, xml_fields
 from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
 from ctadata.stores.s3.mtime import MTIME
-from ctadata.stores.s3.multipart import COMPLETE, MAX_PARTS, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
+from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, PARALLEL_PARTS, join_parts, part_size
+from ctadata.stores.s3.unfinished_uploads import abort_upload
 
 MIN_PART = 5 << 20
 """The smallest size of a part that is not the last one, in bytes (the page of `MAX_PARTS`)."""
@@ -172,9 +172,9 @@ class _Copying:
             raise ServerTrouble("the server did not begin the copy in parts")
         try:
             tags = run_in_thread(lambda: self._copy_ranges(upload, ranges))
-            self._complete(upload, [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)])
+            join_parts(self.connection, self.target, upload, dict(enumerate(tags, 1)), new=self.options.new)
         except BaseException:
-            self.connection.clean_up(functools.partial(self._abort, upload))
+            self.connection.clean_up(functools.partial(abort_upload, self.connection, self.target, upload))
             raise
 
     def _part_size(self) -> int:
@@ -215,21 +215,6 @@ class _Copying:
         if not tag:
             raise ServerTrouble(f"the server did not confirm part {number} of the copy")
         return tag
-
-    def _complete(self, upload: str, parts: list[dict[str, Any]]) -> None:
-        arguments: dict[str, Any] = {"Bucket": self.target.bucket, "Key": self.target.key, "UploadId": upload}
-        arguments["MultipartUpload"] = {"Parts": parts}
-        try:
-            self.connection.call(COMPLETE, **arguments, **({"IfNoneMatch": "*"} if self.options.new else {}))
-        except Unsupported:
-            if not self.options.new:
-                raise
-            refuse_existing(self.connection, self.target)
-            self.connection.call(COMPLETE, **arguments)
-
-    def _abort(self, upload: str) -> None:
-        arguments = {"Bucket": self.target.bucket, "Key": self.target.key, "UploadId": upload}
-        self.connection.call("abort_multipart_upload", **arguments)
 
     # The headers of the requests
 

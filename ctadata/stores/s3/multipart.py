@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote
 
 from ctadata.checksums import parts_algorithm
@@ -39,7 +39,7 @@ from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.body_digests import HashingSource, fingerprint
 from ctadata.stores.s3.connection import EMPTY_SHA256, UNSIGNED, Connection
-from ctadata.stores.s3.description import guess_type
+from ctadata.stores.s3.description import METADATA, guess_type
 from ctadata.stores.s3.digests import MD5, PART_SIZE, may_be_md5
 from ctadata.stores.s3.errors import xml_fields
 from ctadata.stores.s3.head import refuse_existing
@@ -60,8 +60,6 @@ TARGET_PARTS = 200
 
 PARALLEL_PARTS = 4
 """Parts of one file that are uploaded at the same time."""
-
-COMPLETE = "complete_multipart_upload"
 
 TYPE = "Content-Type"
 """The header of the media type."""
@@ -166,12 +164,11 @@ class _Upload:
 
     def complete(self, *, new: bool) -> Written:
         """Make the server join the parts, and compare the object's tag with the MD5s."""
-        parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self.tags.items())]
         md5_of_md5s = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
-        digest, algorithm = f"{md5_of_md5s.hexdigest()}-{len(parts)}", parts_algorithm("md5", self.size)
+        digest, algorithm = f"{md5_of_md5s.hexdigest()}-{len(self.tags)}", parts_algorithm("md5", self.size)
         expected = f'"{digest}"'
         try:
-            etag = self._complete(parts, new=new)
+            etag = join_parts(self.connection, self.name, self.id, self.tags, new=new)
             final_etag = self._find_tag() or etag
         except (TemporaryError, TimedOut, NotFound):
             headers = self._head()
@@ -194,19 +191,6 @@ class _Upload:
         """Return whether headers of a HEAD may be of the object that this upload makes, by its metadata."""
         return all(headers.get(name) == value for name, value in self.metadata.items())
 
-    def _complete(self, parts: list[dict[str, Any]], *, new: bool) -> str | None:
-        arguments: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
-        condition = {"IfNoneMatch": "*"} if new else {}
-        try:
-            response = self.connection.call(COMPLETE, **arguments, **condition, MultipartUpload={"Parts": parts})
-        except Unsupported:
-            if not new:
-                raise
-            refuse_existing(self.connection, self.name)
-            response = self.connection.call(COMPLETE, **arguments, MultipartUpload={"Parts": parts})
-        tag = response.get("ETag")
-        return str(tag) if tag else None
-
     def _head(self) -> Headers:
         with contextlib.suppress(CtadataError):
             return self.connection.send("HEAD", self.name).headers
@@ -216,6 +200,33 @@ class _Upload:
         """Abort the upload, which deletes its parts; an upload that does not exist any more is no error."""
         with contextlib.suppress(NotFound):
             abort_upload(self.connection, self.name, self.id)
+
+
+def join_parts(connection: Connection, name: Name, upload: str, tags: Mapping[int, str], *, new: bool) -> str | None:
+    """Make the server join the parts of an upload to an object, and return the tag of its answer, if it has one.
+
+    Args:
+        connection: The server.
+        name: The object.
+        upload: The server's name of the upload.
+        tags: The tag of each part, by number.
+        new: Whether an object of this name is an error. If the server does not support If-None-Match, a HEAD decides.
+
+    Raises:
+        AlreadyExists: With `new`, an object has this name.
+    """
+    parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(tags.items())]
+    place = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
+    join = functools.partial(connection.call, "complete_multipart_upload", **place, MultipartUpload={"Parts": parts})
+    try:
+        response = join(IfNoneMatch="*") if new else join()
+    except Unsupported:
+        if not new:
+            raise
+        refuse_existing(connection, name)
+        response = join()
+    tag = response.get("ETag")
+    return str(tag) if tag else None
 
 
 def upload_multipart(
@@ -295,7 +306,7 @@ def _create_upload(
         raise ServerTrouble("the server did not begin the upload in parts")
     # over http the signature needs the part's SHA-256, so the part is read before it is sent
     tag_is_md5 = connection.is_protected and whole_md5 is None and may_be_md5(response.headers)
-    metadata = {key: value for key, value in headers.items() if key.startswith("x-amz-meta-")}
+    metadata = {key: value for key, value in headers.items() if key.startswith(METADATA)}
     return _Upload(connection, name, upload_id, size, {}, metadata, whole_md5, tag_is_md5)
 
 

@@ -1,4 +1,4 @@
-"""Uploads in parts that nobody has ended: list those below a directory, and abort them.
+"""Uploads in parts that nobody has ended: those below a directory, and the size of their parts.
 
 Their parts use quota, and no listing of objects shows them (Amazon S3 User Guide, "Aborting a multipart upload").
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.boto3_pages import call_pages
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.unfinished_uploads import abort_upload
+from ctadata.stores.s3.unfinished_uploads import list_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,6 @@ def list_pending(connection: Connection, name: Name) -> Iterator[PendingUpload]:
 
 
 def stored_bytes(connection: Connection, upload: PendingUpload) -> tuple[int, int]:
-    """Return the number of parts that the server has of an upload, and their bytes."""
-    count = size = 0
-    place = {"Bucket": upload.name.bucket, "Key": upload.name.key, "UploadId": upload.id}
-    for page in call_pages(connection, "list_parts", ("PartNumberMarker",), **place):
-        for part in page.get("Parts", ()):
-            count, size = count + 1, size + part["Size"]
-    return count, size
-
-
-def abort_pending(connection: Connection, upload: PendingUpload) -> None:
-    """Abort an upload, which deletes its parts; raise NotFound if it has ended meanwhile."""
-    abort_upload(connection, upload.name, upload.id)
+    """Return the number of parts that the server has of an upload, and their bytes; raise NotFound if it has ended."""
+    sizes = [part["Size"] for part in list_parts(connection, upload.name, upload.id)]
+    return len(sizes), sum(sizes)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ctadata.stores.base import Source
 from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.boto3_pages import call_pages
 from ctadata.stores.s3.connection import Connection
 
 
@@ -58,21 +59,17 @@ def list_unfinished(connection: Connection, name: Name) -> Iterator[UnfinishedUp
             continue
         stored: dict[int, StoredPart] = {}
         changed = each["Initiated"].timestamp()
-        for part in _list_parts(connection, name, each["UploadId"]):
+        for part in list_parts(connection, name, each["UploadId"]):
             stored[part["PartNumber"]] = StoredPart(part["Size"], part["ETag"])
             changed = max(changed, part["LastModified"].timestamp())
         yield UnfinishedUpload(each["UploadId"], stored, changed)
 
 
-def _list_parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]:
-    arguments = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
-    marker = 0
-    while True:
-        response = connection.call("list_parts", **arguments, PartNumberMarker=marker)
-        yield from response.get("Parts", ())
-        if not response.get("IsTruncated") or response.get("NextPartNumberMarker", marker) <= marker:
-            return
-        marker = response["NextPartNumberMarker"]
+def list_parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]:
+    """Yield the parts that the server has of an upload, in boto3's form; raise NotFound if the upload has ended."""
+    place = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
+    for page in call_pages(connection, "list_parts", ("PartNumberMarker",), **place):
+        yield from page.get("Parts", ())
 
 
 def abort_upload(connection: Connection, name: Name, upload: str) -> None:
