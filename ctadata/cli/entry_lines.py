@@ -41,6 +41,11 @@ def short_line(entry: Entry) -> str:
     return "/".join(entry.path.parts) + ("/" if entry.is_directory else "")
 
 
+def size_text(size: int | None) -> str:
+    """Return a number of bytes as a column shows it: with a unit on a terminal, plain in a pipe, `-` if not known."""
+    return "-" if size is None else units.size(size) if stdout_is_terminal() else str(size)
+
+
 def long_line(entry: Entry, *, checksums: bool) -> str:
     """Return a line with kind, size, time, locality, checksum and path.
 
@@ -51,12 +56,12 @@ def long_line(entry: Entry, *, checksums: bool) -> str:
         checksums: The storage lists localities and checksums, so each line has both columns, with `-` for an unknown
             value. If an entry has several checksums, the line has the shortest.
     """
-    size = "-" if entry.size is None else units.size(entry.size) if stdout_is_terminal() else str(entry.size)
     kind = "d" if entry.is_directory else "-"
     locality = f"{entry.locality or '-':<8}  " if entry.locality or checksums else ""
     shortest = min(entry.checksums.items(), key=lambda pair: (len(pair[1]), pair), default=None)
     checksum = f"{':'.join(shortest) if shortest else '-':<16}  " if checksums else ""
-    return f"{kind}  {size:>12}  {format_rfc3339(entry.mtime) or '-':<20}  {locality}{checksum}{short_line(entry)}"
+    size, time = size_text(entry.size), format_rfc3339(entry.mtime) or "-"
+    return f"{kind}  {size:>12}  {time:<20}  {locality}{checksum}{short_line(entry)}"
 
 
 def entry_as_json(entry: Entry) -> dict[str, object]:

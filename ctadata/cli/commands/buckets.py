@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import command_context, options
+from ctadata.cli.entry_lines import size_text
 from ctadata.cli.locations import read_location
-from ctadata.cli.output import format_rfc3339, say, stdout_is_terminal, write_json, write_line
+from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.errors import UsageError
 from ctadata.paths import escape_unprintable
-from ctadata.progress import units
 
 if TYPE_CHECKING:
     from ctadata.stores.s3.buckets import Bucket
@@ -91,8 +91,7 @@ def buckets(
                 return
             columns = [f"{created or '-':<20}"] if long else []
             if count:
-                size = units.size(count.size) if stdout_is_terminal() else str(count.size)
-                columns += [f"{count.files:>9}", f"{size:>14}"]
+                columns += [f"{count.files:>9}", f"{size_text(count.size):>14}"]
             write_line("  ".join([*columns, bucket.name]))
 
         command_context.for_each(hosting.buckets(), show)
@@ -114,7 +113,7 @@ def show_bucket_info(
     it. "not supported": the server does not know it. Lifecycle rules delete or
     move objects by themselves.
     """
-    from ctadata.buckets import Buckets
+    from ctadata.buckets import Buckets, bucket_name
 
     with command_context.open_context(ctx, token_file) as context:
         hosting = Buckets(context.session)
@@ -122,7 +121,7 @@ def show_bucket_info(
         def show(name: str) -> None:
             info = hosting.info(name)
             if json:
-                write_json({"bucket": name.removeprefix("s3://").strip("/"), **info})
+                write_json({"bucket": bucket_name(name), **info})
                 return
             write_line(name)
             for word, value in info.items():

@@ -10,12 +10,12 @@ import typer
 
 from ctadata.cli import command_context, options, transfer_options
 from ctadata.cli.commands.versions import s3_store, shown_path
-from ctadata.cli.output import format_rfc3339, say, stdout_is_terminal, write_json, write_line
+from ctadata.cli.entry_lines import size_text
+from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.errors import NotFound, UsageError
 from ctadata.namespace.find import read_span
 from ctadata.paths import escape_unprintable
-from ctadata.progress import units
 
 if TYPE_CHECKING:
     from ctadata.session import Session
@@ -59,8 +59,8 @@ def list_uploads(
                 fields = {"path": shown, "upload_id": upload.id, "started": format_rfc3339(upload.started)}
                 write_json({**fields, "parts": parts, "size": size})
             else:
-                text = units.size(size) if stdout_is_terminal() else str(size)
-                write_line(f"{format_rfc3339(upload.started) or '-':<20}  {parts:>5}  {text:>12}  {upload.id}  {shown}")
+                began = format_rfc3339(upload.started) or "-"
+                write_line(f"{began:<20}  {parts:>5}  {size_text(size):>12}  {upload.id}  {shown}")
 
 
 def abort_uploads(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from ctadata.cli import command_context, options, transfer_options
-from ctadata.cli.output import format_rfc3339, say, stdout_is_terminal, write_json, write_line
+from ctadata.cli.entry_lines import size_text
+from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.errors import NotFound
 from ctadata.paths import RemotePath, escape_unprintable
-from ctadata.progress import units
 
 if TYPE_CHECKING:
     from ctadata.session import Session
@@ -103,9 +103,8 @@ def write_version(version: ObjectVersion, path: str, *, json: bool) -> None:
             }
         )
         return
-    size = "-" if version.size is None else units.size(version.size) if stdout_is_terminal() else str(version.size)
     time = format_rfc3339(version.mtime) or "-"
-    write_line(f"{state:<7}  {size:>12}  {time:<20}  {version.id}  {path}")
+    write_line(f"{state:<7}  {size_text(version.size):>12}  {time:<20}  {version.id}  {path}")
 
 
 def shown_path(store: S3Store, bucket: str, key: str) -> str:
