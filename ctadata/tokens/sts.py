@@ -27,7 +27,7 @@ LIFETIME = 3600
 SESSION_NAME = "ctadata"
 """The name of the session, which the server's log shows."""
 
-_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "WebIdentityTokenExpired")
+_EXPIRED = ("ExpiredToken", "InvalidIdentityToken", "WebIdentityTokenExpired")
 
 
 @dataclass(frozen=True, slots=True)
