@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ctadata.errors import CtadataError, Forbidden, LoginNeeded, NotFound, Stopped
-from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.head import head_bucket
 
 NOT_ALLOWED, NOT_SUPPORTED = "not allowed", "not supported"
 """The words for a setting that the key may not read, and for one that the server does not know."""
@@ -46,7 +46,7 @@ def bucket_info(connection: Connection, bucket: str) -> dict[str, Any]:
         NotFound: There is no such bucket.
     """
     try:
-        connection.send("HEAD", Name(bucket, ""))
+        head_bucket(connection, bucket)
     except Forbidden:  # a key may read a setting, and not the bucket
         pass
     except NotFound:
