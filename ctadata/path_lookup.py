@@ -267,8 +267,8 @@ class PathLookup:
         Raises:
             Unsupported: The store is not S3.
         """
+        from ctadata.stores.s3.one_version import OneVersion
         from ctadata.stores.s3.require import require_s3
-        from ctadata.stores.s3.versions import OneVersion
 
         self.store = OneVersion(require_s3(self.store, self.profile, "--version-id"), version)
 

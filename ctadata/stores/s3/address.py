@@ -157,6 +157,11 @@ def _quoted(text: str) -> str:
         raise UsageError("no URL can carry this name") from None
 
 
+def s3_address(bucket: str, key: str) -> str:
+    """Return the address of an object as messages show it, `s3://bucket/key`."""
+    return escape_unprintable(f"s3://{bucket}/{key}")
+
+
 def refuse_odd_key(text: str, key: str) -> None:
     """Raise UsageError if a path would change the key: `a//b`, `/a`, `./a`, `../a`.
 

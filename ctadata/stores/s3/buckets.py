@@ -27,13 +27,14 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.paths import escape_unprintable
-from ctadata.stores.s3.address import DEFAULT_REGION, Name
-from ctadata.stores.s3.boto3_pages import call_pages
+from ctadata.stores.s3.address import DEFAULT_REGION, Name, s3_address
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.head import head_bucket
 from ctadata.stores.s3.listing import list_keys
 from ctadata.stores.s3.object_ops import delete_keys
 from ctadata.stores.s3.pages import PAGE
+from ctadata.stores.s3.pending_uploads import list_pending
+from ctadata.stores.s3.versions import list_versions
 
 PUBLIC = "PublicRead"
 """The Sid (name) of our statement in a bucket's policy; a Sid holds letters and digits only."""
@@ -251,30 +252,23 @@ def _delete_hidden(connection: Connection, bucket: str) -> tuple[list[CtadataErr
     """Delete what a listing of objects hides: old versions with their delete markers, and unfinished uploads."""
     failures: list[CtadataError] = []
     done = 0
-    hidden = itertools.chain(_list_versions(connection, bucket), _list_uploads(connection, bucket))
+    everything = Name(bucket, "")
+    versions = list_versions(connection, everything, recursive=True)
+    hidden = itertools.chain(
+        ((Name(bucket, each.key, each.id), "") for each in versions),
+        ((each.name, f"uploadId={quote(each.id, safe='')}") for each in list_pending(connection, everything)),
+    )
     while batch := list(itertools.islice(hidden, PAGE)):
-        for key, query in batch:
+        for name, query in batch:
             try:
-                connection.send("DELETE", Name(bucket, key), query=query)
+                connection.send("DELETE", name, query=query)
                 done += 1
             except (LoginNeeded, Stopped):
                 raise
             except CtadataError as error:
-                error.path = escape_unprintable(f"s3://{bucket}/{key}")
+                error.path = s3_address(name.bucket, name.key)
                 failures.append(error)
     return failures, done
-
-
-def _list_versions(connection: Connection, bucket: str) -> Iterator[tuple[str, str]]:
-    for page in call_pages(connection, "list_object_versions", ("KeyMarker", "VersionIdMarker"), Bucket=bucket):
-        for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-            yield item["Key"], f"versionId={quote(item['VersionId'], safe='')}"
-
-
-def _list_uploads(connection: Connection, bucket: str) -> Iterator[tuple[str, str]]:
-    for page in call_pages(connection, "list_multipart_uploads", ("KeyMarker", "UploadIdMarker"), Bucket=bucket):
-        for item in page.get("Uploads", ()):
-            yield item["Key"], f"uploadId={quote(item['UploadId'], safe='')}"
 
 
 @contextlib.contextmanager

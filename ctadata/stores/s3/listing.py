@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import Forbidden, ServerTrouble, UsageError
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
 from ctadata.stores.base import TreeCount
-from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.address import Name, s3_address
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.locality import locality_of
 from ctadata.stores.s3.pages import Item, Page, list_pages, sort_key
@@ -44,7 +44,9 @@ def list_items(connection: Connection, name: Name) -> Iterator[Item]:
 
 def _misplaced_key_error(name: Name, key: str) -> ServerTrouble:
     what = "the server lists this key below a prefix that it does not begin with"
-    return ServerTrouble(what, hint="report this to the administrators of the storage", path=_address(name.bucket, key))
+    return ServerTrouble(
+        what, hint="report this to the administrators of the storage", path=s3_address(name.bucket, key)
+    )
 
 
 def count_tree_below(connection: Connection, name: Name) -> TreeCount:
@@ -62,7 +64,7 @@ def count_tree_below(connection: Connection, name: Name) -> TreeCount:
         counted.size += item.size or 0
         counted.unsized += item.size is None
         if not _is_path((*folders, last)) and len(counted.unnamed) < NAMED:
-            counted.unnamed.append(_address(name.bucket, item.key))
+            counted.unnamed.append(s3_address(name.bucket, item.key))
     return counted
 
 
@@ -129,7 +131,7 @@ def _entries_of_page(
         if item.key == name.prefix:
             if not item.is_mark:
                 why = "the key ends in a slash, and the object holds bytes"
-                unlisted.add_key(_address(name.bucket, item.key), why, counterpart=path.parts)
+                unlisted.add_key(s3_address(name.bucket, item.key), why, counterpart=path.parts)
         elif entry_path := _path_of_key(item.key, name.prefix, path):
             locality = locality_of(item.storage_class, None)
             entry = Entry(entry_path, Kind.FILE, item.size, item.mtime, item.etag, locality=locality)
@@ -153,13 +155,13 @@ def _report_keys(connection: Connection, name: Name, prefix: str, unlisted: Unli
     for item in page.items:
         _report_key(unlisted, name, item.key, path)
     if page.token or page.marker or not page.items:
-        unlisted.add_key(_address(name.bucket, f"{prefix}..."), stands_for_more=True)
+        unlisted.add_key(s3_address(name.bucket, f"{prefix}..."), stands_for_more=True)
 
 
 def _report_key(unlisted: Unlisted, name: Name, key: str, path: RemotePath) -> None:
     """Report a key that has no path; a key outside the listed prefix is an error of the server."""
     if key.startswith(name.prefix):
-        unlisted.add_key(_address(name.bucket, key), counterpart=_counterpart(key[len(name.prefix) :], path))
+        unlisted.add_key(s3_address(name.bucket, key), counterpart=_counterpart(key[len(name.prefix) :], path))
     else:
         unlisted.add(_misplaced_key_error(name, key))
 
@@ -229,7 +231,3 @@ def _path_of_key(key: str, prefix: str, path: RemotePath) -> RemotePath | None:
 
 def _is_path(names: Sequence[str]) -> bool:
     return not any(name in ("", ".", "..") or "\0" in name for name in names)
-
-
-def _address(bucket: str, key: str) -> str:
-    return escape_unprintable(f"s3://{bucket}/{key}")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, UsageError
 from ctadata.paths import escape_unprintable
-from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.address import Name, s3_address
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.copy_object import CopyOptions, copy_object
 from ctadata.stores.s3.digests import digests_from_headers
@@ -101,7 +101,7 @@ def _check_keys(connection: Connection, source: Name) -> None:
         try:
             connection.endpoint.url(Name(source.bucket, item.key))
         except UsageError as error:
-            error.path = f"s3://{escape_unprintable(f'{source.bucket}/{item.key}')}"
+            error.path = s3_address(source.bucket, item.key)
             error.hint = "rm --raw-key can delete it"
             raise
     if not is_there:
@@ -164,7 +164,7 @@ class _Rename:
                 raise AlreadyExists("another file has the new name")
             self._copy_object(item, source, target, new=False)
         except CtadataError as error:
-            error.path = f"s3://{escape_unprintable(f'{source.bucket}/{source.key}')}"
+            error.path = s3_address(source.bucket, source.key)
             raise
 
     def _copy_new(self, item: Item, source: Name, target: Name) -> bool:
@@ -201,7 +201,7 @@ class _Rename:
         for item, existing in self._pairs():
             if not self._is_verified(item, existing):
                 what = "the server lists no copy of it" if existing is None else "its copy has changed"
-                raise NotFound(what, path=f"s3://{escape_unprintable(f'{self.source.bucket}/{item.key}')}")
+                raise NotFound(what, path=s3_address(self.source.bucket, item.key))
             files, size = files + 1, size + (item.size or 0)
         self.done = TreeRename(files, size)
 

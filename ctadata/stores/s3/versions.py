@@ -1,4 +1,4 @@
-"""Old versions of objects: list them, read or delete one, and bring deleted objects back.
+"""Old versions of objects: list them, and bring deleted objects back.
 
 A bucket with versioning keeps each version of an object. A plain DELETE adds a delete marker, which hides the object
 and deletes nothing (Amazon S3 User Guide, "Retaining multiple versions of objects").
@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ctadata.errors import CtadataError, NotFound, UsageError
-from ctadata.paths import RemotePath, escape_unprintable
-from ctadata.stores.path_errors import add_path_to_errors
+from ctadata.errors import NotFound, UsageError
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.boto3_pages import call_pages
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.store import S3Store
 
 _MARKERS = ("KeyMarker", "VersionIdMarker")
 _MAX_MARKERS = 1000  # delete markers of one key in a row
@@ -57,11 +54,16 @@ def list_versions(connection: Connection, name: Name, *, recursive: bool = False
         Unsupported: The server has no versions.
     """
     if name.key:
-        for version in _list_below(connection, name, name.key, delimiter=""):
-            if version.key != name.key:
-                break  # the key sorts before all its extensions
-            yield version
+        yield from versions_of_object(connection, name)
     yield from _list_below(connection, name, name.prefix, delimiter="" if recursive else "/")
+
+
+def versions_of_object(connection: Connection, name: Name) -> Iterator[ObjectVersion]:
+    """Yield all versions of exactly this object, the newest first."""
+    for version in _list_below(connection, name, name.key, delimiter=""):
+        if version.key != name.key:
+            return  # the key sorts before all its extensions
+        yield version
 
 
 def _list_below(connection: Connection, name: Name, prefix: str, *, delimiter: str) -> Iterator[ObjectVersion]:
@@ -85,51 +87,10 @@ def _list_below(connection: Connection, name: Name, prefix: str, *, delimiter: s
         yield from sorted(versions, key=lambda each: (each.key, not each.is_latest, -(each.mtime or 0)))
 
 
-class OneVersion(S3Store):
-    """One version of one object of an S3 store; every path means this version."""
-
-    def __init__(self, store: S3Store, version: str) -> None:
-        """Take the connection and the root of a store.
-
-        Args:
-            store: The store.
-            version: The id of the version.
-        """
-        super().__init__(store.connection, store.root)
-        self._version = version
-
-    def name(self, path: RemotePath) -> Name:
-        """Return the bucket, the key and the version of a path."""
-        name = super().name(path)
-        return name._replace(version=self._version) if name.key else name
-
-    def delete(self, path: RemotePath) -> None:
-        """Delete the version for good; a delete marker is a version too.
-
-        Raises:
-            NotFound: The object has no such version.
-        """
-        name = self.name(path)
-        with add_path_to_errors(path):
-            if not name.key:
-                raise UsageError("a bucket has no versions")
-            if not any(
-                each.id == self._version
-                for each in _list_below(self.connection, name, name.key, delimiter="")
-                if each.key == name.key
-            ):
-                raise NotFound(f"there is no version {escape_unprintable(self._version)} of it")
-            self.connection.send("DELETE", name)
-
-    def _is_directory(self, name: Name, error: CtadataError) -> bool:  # noqa: ARG002
-        return False
-
-
 def find_deleted(connection: Connection, name: Name, *, recursive: bool) -> Iterator[str]:
-    """Yield the keys whose newest version is a delete marker: this one, or with `recursive` all below a directory."""
-    for version in list_versions(connection, name, recursive=recursive):
-        if version.is_latest and version.is_delete_marker and (recursive or version.key == name.key):
-            yield version.key
+    """Return the keys whose newest version is a delete marker: this one, or with `recursive` all below a directory."""
+    versions = list_versions(connection, name, recursive=True) if recursive else versions_of_object(connection, name)
+    return (version.key for version in versions if version.is_latest and version.is_delete_marker)
 
 
 def undelete(connection: Connection, name: Name) -> None:
@@ -140,7 +101,7 @@ def undelete(connection: Connection, name: Name) -> None:
         UsageError: The object is not deleted.
     """
     for _ in range(_MAX_MARKERS):
-        versions = [each for each in list_versions(connection, name) if each.key == name.key]
+        versions = list(versions_of_object(connection, name))
         latest = next((each for each in versions if each.is_latest), None)
         if latest is None or all(each.is_delete_marker for each in versions):
             raise NotFound("the store keeps no version of it")
