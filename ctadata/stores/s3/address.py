@@ -113,7 +113,7 @@ class Endpoint:
         if name.version:
             query = "&".join(filter(None, (query, f"versionId={quote(name.version, safe='')}")))
         host = self.origin.host
-        if _AWS.fullmatch(host) and region and region != _region_in(host):
+        if self.is_aws and region and region != _region_in(host):
             host = f"s3.{region}.amazonaws.com"
         path = f"/{_quoted(name.key)}" if name.key else ""
         if self._is_virtual(name.bucket):
@@ -130,7 +130,7 @@ class Endpoint:
     def _is_virtual(self, bucket: str) -> bool:
         if self.addressing != "auto" or not bucket:
             return self.addressing == "virtual" and bool(bucket)
-        needs_host = bool(_AWS.fullmatch(self.origin.host)) or self.origin.host.endswith(_VIRTUAL)
+        needs_host = self.is_aws or self.origin.host.endswith(_VIRTUAL)
         return needs_host and bool(_HOSTLIKE.fullmatch(bucket))
 
 

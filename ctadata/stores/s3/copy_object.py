@@ -31,7 +31,7 @@ from ctadata.stores.s3.description import (
     get_tags,
     metadata_of,
 )
-from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers
+from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers, object_size
 from ctadata.stores.s3.errors import error_of_code, xml_fields
 from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
 from ctadata.stores.s3.mtime import MTIME
@@ -72,13 +72,11 @@ class CopiedObject:
 
     Attributes:
         response: The response to a HEAD of the copy.
-        source_etag: The tag of the source.
         algorithm: The algorithm whose digests of source and copy are equal; empty if only the sizes could be compared.
         digests: The digests of both.
     """
 
     response: Response
-    source_etag: str | None
     algorithm: str
     digests: Mapping[str, str]
 
@@ -104,7 +102,7 @@ def copy_object(connection: Connection, source: Name, target: Name, options: Cop
     found = head(connection, source)
     if options.new:
         refuse_existing(connection, target)
-    size = int(found.headers.get("Content-Length") or 0)
+    size = object_size(found.headers) or 0
     copying = _Copying(connection, source, target, options, found.headers, size)
     copying.copy_in_parts() if size > options.single_limit else copying.copy_at_once()
     options.moved(size)
@@ -123,17 +121,16 @@ def _compare(connection: Connection, source: Name, found: Response, copied: Resp
         raise IntegrityError(f"the copy has {sizes[1]} bytes instead of {sizes[0]}")
     expected = digests_of_object(connection, source, _without_our_md5(found.headers))
     stored = digests_from_headers(_without_our_md5(copied.headers), whole=True)
-    etag = found.headers.get("ETag")
-    if not expected and etag == copied.headers.get("ETag"):
+    if not expected and found.headers.get("ETag") == copied.headers.get("ETag"):
         expected = stored  # only the copy states the size of its parts
     digests = {**stored, **expected}
     common = strongest_digest({name: expected[name] for name in expected if name in stored})
     if common is None:
-        return CopiedObject(copied, etag, "", digests or NO_CHECKSUMS)
+        return CopiedObject(copied, "", digests or NO_CHECKSUMS)
     algorithm, digest = common
     if stored[algorithm] != digest:
         raise IntegrityError(f"the {algorithm} of the copy is {stored[algorithm]} instead of {digest}")
-    return CopiedObject(copied, etag, algorithm, digests)
+    return CopiedObject(copied, algorithm, digests)
 
 
 def _without_our_md5(headers: Headers) -> Headers:

@@ -6,9 +6,9 @@ from ctadata.entries import Entry, Kind
 from ctadata.http.messages import Headers, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.dates import parse_date
+from ctadata.stores.s3.digests import object_size
 from ctadata.stores.s3.locality import locality_of
 from ctadata.stores.s3.mtime import kept_mtime
-from ctadata.stores.s3.pages import parse_size
 
 
 def is_directory_mark(headers: Headers) -> bool:
@@ -28,7 +28,7 @@ def entry_of(path: RemotePath, response: Response, alias_of: str | None = None) 
     if is_directory_mark(headers):
         return Entry(path, Kind.DIRECTORY)
     modified, etag = parse_date(headers.get("Last-Modified")), headers.get("ETag")
-    size = parse_size(headers.get("Content-Length") or "")
+    size = object_size(headers)
     locality = locality_of(headers.get("x-amz-storage-class"), headers.get("x-amz-restore"))
     kept = kept_mtime(response)
     return Entry(path, Kind.FILE, size, modified, etag, locality=locality, alias_of=alias_of, kept_mtime=kept)

@@ -21,11 +21,11 @@ from ctadata.paths import escape_unprintable
 from ctadata.stores.s3.address import Name, s3_address
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.copy_object import CopyOptions, copy_object
-from ctadata.stores.s3.digests import digests_from_headers
+from ctadata.stores.s3.digests import digests_from_headers, object_size
 from ctadata.stores.s3.head import head
 from ctadata.stores.s3.listing import has_keys, list_items
 from ctadata.stores.s3.object_ops import delete_keys
-from ctadata.stores.s3.pages import Item, parse_size, sort_key
+from ctadata.stores.s3.pages import Item, sort_key
 from ctadata.stores.tree_renames import TreeRename
 from ctadata.tokens.files import write_private
 from ctadata.tokens.profile_files import state_directory
@@ -256,7 +256,7 @@ class _Rename:
             headers = head(self.connection, Name(self.target.bucket, key)).headers
         except NotFound:
             return None
-        return Item(key, parse_size(headers.get("Content-Length") or ""), None, headers.get("ETag"))
+        return Item(key, object_size(headers), None, headers.get("ETag"))
 
 
 def _is_copy(item: Item, existing: Item | None) -> bool:

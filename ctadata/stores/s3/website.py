@@ -22,7 +22,7 @@ from ctadata.stores.dates import parse_date
 from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.s3.alias import MAX_HOPS
-from ctadata.stores.s3.digests import digests_from_headers
+from ctadata.stores.s3.digests import digests_from_headers, object_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,8 @@ class WebsiteStore:
             return Entry(path, Kind.DIRECTORY)
         with add_path_to_errors(path):
             response = self._head(path)
-            length = response.headers.get("Content-Length") or ""
-            size = int(length) if length.isascii() and length.isdigit() else None
             modified, etag = parse_date(response.headers.get("Last-Modified")), response.headers.get("ETag")
-            return Entry(path, Kind.FILE, size, modified, etag)
+            return Entry(path, Kind.FILE, object_size(response.headers), modified, etag)
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
         """Raise Unsupported: a website has no listing."""
