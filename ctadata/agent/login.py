@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from ctadata.agent.renewal import secret_for_command
 from ctadata.agent.token_backends import TokenBackend, open_backend
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
-from ctadata.tokens.device import DeviceLogin, Show
+from ctadata.tokens.device import Show
 from ctadata.tokens.legacy import find_legacy_login
 from ctadata.tokens.locks import hold_lock, mark_waiting_for_user
 from ctadata.tokens.login_store import Login, explain_mismatch, load_login, load_token, save_login, save_token
@@ -108,20 +107,3 @@ def _obtain_unattended(
         if error.retryable and token is not None and token.life_left(now()) > 0:
             return token
         raise
-
-
-def instructions(login: DeviceLogin) -> str:
-    """Return the text that asks the user to approve the login."""
-    address = login.verification_uri_complete
-    todo = "approve it if it shows" if address else "enter"
-    lines = ["To log in, open in any browser, on any device:", "", f"  {address or login.verification_uri}", ""]
-    return "\n".join([*lines, f"and {todo} the code  {login.user_code}"])
-
-
-def qr_code(text: str) -> str:
-    """Return a QR code as lines of block characters, for a terminal with a dark background."""
-    import segno
-
-    drawn = io.StringIO()
-    segno.make(text, error="l", micro=False).terminal(drawn, compact=True)
-    return drawn.getvalue()

@@ -290,15 +290,17 @@ def _follow(process: subprocess.Popen[str], show: Show, stop: Event) -> str:
 def _collect(process: subprocess.Popen[str], lines: list[str], show: Show) -> None:
     assert process.stderr is not None
     address = code = ""
-    for line in process.stderr:
-        lines.append(line.strip()[:500])
-        if found := re.fullmatch(r"https?://\S+", line.strip()):
-            address = found[0]
-        if found := re.search(r"enter the code: (\S+)", line):
-            code = found[1]
-        if address and code:
-            show(DeviceLogin(code, address, None, CODE_LIFE, INTERVAL, Secret(""), Secret("")))
-            address = code = ""
+    with contextlib.ExitStack() as shown:
+        for line in process.stderr:
+            lines.append(line.strip()[:500])
+            if found := re.fullmatch(r"https?://\S+", line.strip()):
+                address = found[0]
+            if found := re.search(r"enter the code: (\S+)", line):
+                code = found[1]
+            if address and code:
+                login = DeviceLogin(code, address, None, CODE_LIFE, INTERVAL, Secret(""), Secret(""))
+                shown.enter_context(show(login) or contextlib.nullcontext())
+                address = code = ""
 
 
 def _run(argv: Sequence[str], home: OidcAgentFiles, socket: Path, account: str) -> str:

@@ -6,6 +6,7 @@ that rotate, a second use of the old one ends the login. The new refresh token i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -109,8 +110,8 @@ class Renewal:
         issuer = self.issuer(secret)
         with reserve_login(self.files, self.profile.login_store) as save:
             login = begin_device_login(issuer)
-            show(login)
-            grant = wait_for_login(issuer, login, stop=stop)
+            with show(login) or contextlib.nullcontext():
+                grant = wait_for_login(issuer, login, stop=stop)
             save(self._login(grant, secret if store_it else None))
         return self._publish(grant)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+NoQr = Annotated[bool, typer.Option("--no-qr", help="Show the address and the code only, no QR code.")]
 Secret = Annotated[
     str | None,
     typer.Option("-s", "--secret", metavar="SECRET", help="The client's secret, if the site needs one; - asks for it."),
@@ -76,24 +82,57 @@ def call_with_secret(profile: Profile, text: str | None, work: Callable[[str | N
         return work(_prompt_for_secret(profile.client_id))
 
 
-def show_on_terminal() -> Show | None:
+def show_on_terminal(*, qr: bool = True) -> Show | None:
     """Return the function that shows the code if stderr is a terminal, else None: nobody would see the code."""
-    return show_unless_no_input() if sys.stderr.isatty() else None
+    return show_unless_no_input(qr=qr) if sys.stderr.isatty() else None
 
 
-def show_unless_no_input() -> Show | None:
+def show_unless_no_input(*, qr: bool = True) -> Show | None:
     """Return the function that shows the code, also in a pipe; None with `--no-input`."""
-    return None if os.environ.get("CTADATA_NO_INPUT") else show_instructions
+    return None if os.environ.get("CTADATA_NO_INPUT") else functools.partial(_show_instructions, qr=qr)
 
 
-def show_instructions(login: DeviceLogin) -> None:
-    """Show the address, the code and, on a terminal, a QR code on stderr."""
-    from ctadata.agent.login import instructions, qr_code
+def _show_instructions(login: DeviceLogin, *, qr: bool) -> AbstractContextManager[object]:
+    """Show a QR code if the terminal has room, then address and code on stderr; return the block that counts down."""
+    from ctadata.agent.login_screen import instructions, login_screen
 
-    say_raw(instructions(login))
-    if sys.stderr.isatty():
-        say_raw("\n" + qr_code(login.verification_uri_complete or login.verification_uri))
-    say_raw(f"Waiting for you, {units.duration(login.expires_in)} at most; Ctrl-C stops.")
+    say_raw(login_screen(login, sys.stderr, os.environ) if qr else instructions(login))
+    ends = time.monotonic() + login.expires_in
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
+        return _count_down(ends)
+    say_raw(_waiting_line(login.expires_in))
+    return contextlib.nullcontext()
+
+
+def _waiting_line(left: float) -> str:
+    return f"Waiting for you, {units.duration(left)} at most; Ctrl-C stops."
+
+
+@contextlib.contextmanager
+def _count_down(ends: float) -> Iterator[None]:
+    """Show on the terminal's last line how long the code lives; wipe the line after the block."""
+    over = threading.Event()
+
+    def count() -> None:
+        while True:
+            _write_to_stderr(f"\r{_waiting_line(max(0.0, ends - time.monotonic()))}\x1b[K")
+            if over.wait(1):
+                return
+
+    counter = threading.Thread(target=count, name="ctadata-countdown", daemon=True)
+    counter.start()
+    try:
+        yield
+    finally:
+        over.set()
+        counter.join()
+        _write_to_stderr("\r\x1b[K")
+
+
+def _write_to_stderr(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def read_secret(secret: str | None, client: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -78,19 +79,13 @@ def _profile(dev_instance: bool) -> Profile:
 
 def _show(login: DeviceLogin) -> None:
     """Show the login in the notebook, or on stderr with a QR code if that is a terminal."""
-    from ctadata.agent.login import instructions, qr_code
+    from ctadata.agent.login_screen import login_screen
 
-    address = login.verification_uri_complete or login.verification_uri
     if _is_notebook():
-        _display(login, address)
-        return
-    text = instructions(login) + "\n"
-    if sys.stderr is None:
-        return
-    if sys.stderr.isatty():
-        text += f"\n{qr_code(address)}\n"
-    sys.stderr.write(text)
-    sys.stderr.flush()
+        _display(login, login.verification_uri_complete or login.verification_uri)
+    elif sys.stderr is not None:
+        sys.stderr.write(login_screen(login, sys.stderr, os.environ) + "\n")
+        sys.stderr.flush()
 
 
 def _is_notebook() -> bool:

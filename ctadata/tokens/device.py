@@ -11,6 +11,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -32,8 +33,9 @@ CODE_LIFE = 600.0
 LONGEST_PAUSE = 60.0
 """The longest pause between two requests while the issuer cannot be reached, in seconds."""
 
-Show = Callable[["DeviceLogin"], None]
-"""Shows the user the address and the code, and returns at once."""
+Show = Callable[["DeviceLogin"], AbstractContextManager[object] | None]
+"""Shows the user the address and the code, and returns at once. The block that it returns, if any, lasts as long as the
+wait for the user."""
 
 _GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from ctadata.agent.login import obtain_token, qr_code
+from ctadata.agent.login import obtain_token
 from ctadata.errors import CtadataError, LocalError, LoginNeeded, Stopped
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
@@ -120,10 +120,3 @@ def test_an_unsafe_directory_is_refused_before_any_request(profile, files, box, 
     with pytest.raises(LocalError, match="chmod 700"):
         obtain_token(profile, files, is_good=yes, show=shown.append)
     assert box.seen == []
-
-
-def test_a_qr_code_is_square_and_plain_text():
-    lines = qr_code("https://issuer.example.org/realms/a/device?user_code=ABCD-EFGH").splitlines()
-    assert {len(line) for line in lines} == {len(lines[0])}
-    assert len(lines[0]) in (2 * len(lines), 2 * len(lines) - 1)  # each character is one wide and two high
-    assert set("".join(lines)) == {" ", "█", "▀", "▄"}

@@ -102,13 +102,22 @@ def test_get_token_on_a_terminal_logs_in(cli, fresh):
     assert terminal.text.splitlines()[-1].count(".") == 2
 
 
-def test_a_terminal_shows_a_qr_code(cli, fresh):
+@pytest.mark.parametrize(
+    ("rows", "options", "env", "drawn"),
+    [(24, [], {}, True), (22, [], {}, False), (24, ["--no-qr"], {}, False), (24, [], {"TERM": "dumb"}, False)],
+)
+def test_address_and_code_stay_on_the_screen_below_a_qr_code(cli, fresh, rows, options, env, drawn):
     box = fresh(approve=False)
-    terminal = cli.terminal("start-agent", rows=60)
+    terminal = cli.terminal("start-agent", *options, rows=rows, env=env)
     code = terminal.expect(r"it shows the code  (\S+)")[1]
     terminal.expect(r"Waiting for you, 10:00 min at most; Ctrl-C stops.")
-    assert re.search("[\u2580\u2584\u2588]{5}", terminal.text)
-    assert max(map(len, terminal.text.splitlines())) <= 100
+    lines = terminal.text.splitlines()
+    assert bool(re.search("[\u2580\u2584\u2588]{5}", terminal.text)) == drawn
+    assert len(lines) <= rows
+    assert max(map(len, lines)) <= 80
+    assert f"device?user_code={code}" in "".join(lines[-5:])
+    if "TERM" not in env:
+        terminal.expect(r"Waiting for you, 9:5\d min at most; Ctrl-C stops.")  # it counts down
     box.approve(code, "grace")
     assert terminal.end() == 0
     assert "logged in as grace at sandbox" in terminal.text

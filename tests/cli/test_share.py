@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import ssl
+import sys
 import urllib.error
 import urllib.request
 
@@ -137,7 +139,13 @@ def test_a_door_without_macaroons_is_an_error(at_box, box, place):
     rule.remove()
 
 
-def test_a_terminal_shows_a_qr_code(at_box, box, place):
-    terminal = at_box.terminal("share", place, columns=200, rows=100)
+@pytest.mark.parametrize(
+    ("rows", "end", "drawn"), [(100, "", True), (24, "", False), (24, " --qr", True), (100, " > link", False)]
+)
+def test_a_terminal_with_room_shows_a_qr_code_above_the_link(at_box, box, place, rows, end, drawn):
+    command = ["/bin/sh", "-c", f'{sys.executable} -m ctadata share "$1"{end}', "sh", place]
+    terminal = at_box.terminal(command=command, columns=200, rows=rows)
     assert terminal.end() == 0
-    assert "▀" in terminal.text or "█" in terminal.text
+    assert bool(re.search("[▀▄█]{5}", terminal.text)) == drawn
+    if end != " > link":
+        assert terminal.text.rindex("https://") > max(map(terminal.text.rfind, "▀▄█"))

@@ -13,7 +13,7 @@ import typer
 
 from ctadata.agent.log import last_lines
 from ctadata.cli import options
-from ctadata.cli.login import Secret, call_with_secret, show_on_terminal, show_unless_no_input
+from ctadata.cli.login import NoQr, Secret, call_with_secret, show_on_terminal, show_unless_no_input
 from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.errors import LoginNeeded, UsageError
 from ctadata.progress import units
@@ -35,6 +35,7 @@ def start_agent(
     one_shot: Annotated[
         bool, typer.Option("--one-shot", help="Print a token, as get-token does, and start nothing.")
     ] = False,
+    no_qr: NoQr = False,
     via: options.Via = None,
 ) -> None:
     """Log in, and keep the login fresh.
@@ -56,13 +57,13 @@ def start_agent(
         raise UsageError("--foreground and --one-shot exclude each other")
     profile = common.who_logs_in(via)
     if one_shot:
-        shown = show_unless_no_input()
+        shown = show_unless_no_input(qr=not no_qr)
         token = call_with_secret(profile, secret, lambda secret: control.get_token(profile, secret=secret, show=shown))
         write_line(token.reveal())
         return
     messages = _LoginMessages(profile.name, common.quiet)
     if foreground:
-        seen = show_on_terminal()
+        seen = show_on_terminal(qr=not no_qr)
         call_with_secret(
             profile,
             secret,
@@ -71,7 +72,7 @@ def start_agent(
             ),
         )
         return
-    shown = show_unless_no_input()
+    shown = show_unless_no_input(qr=not no_qr)
     messages.print_started(
         call_with_secret(
             profile, secret, lambda secret: control.start(profile, secret=secret, show=shown, publish=publish)
@@ -149,6 +150,7 @@ def get_token(
             "--min-life", metavar="SECONDS", min=0, help="The token must be good for this long; 60 by default."
         ),
     ] = None,
+    no_qr: NoQr = False,
     via: options.Via = None,
 ) -> None:
     """Print a valid token, for other programs.
@@ -163,7 +165,7 @@ def get_token(
     from ctadata.agent import control
 
     profile = options.begin(ctx).who_logs_in(via)
-    seen = show_on_terminal()
+    seen = show_on_terminal(qr=not no_qr)
     token = call_with_secret(
         profile,
         secret,

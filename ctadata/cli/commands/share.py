@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from typing import Annotated
 
 import typer
 
+from ctadata.agent.login_screen import qr_code, qr_code_that_fits
 from ctadata.cli import command_context, options
 from ctadata.cli.commands.credentials import seconds_in
-from ctadata.cli.output import format_rfc3339, say, say_raw, write_json, write_line
+from ctadata.cli.output import format_rfc3339, say, say_raw, stdout_is_terminal, write_json, write_line
 from ctadata.errors import Forbidden
 from ctadata.namespace.name_check import check_for_others
 from ctadata.paths import RemotePath
@@ -36,7 +38,7 @@ def share(
         typer.Option("--ip", metavar="NETWORK", help="The network that may use it, as 192.0.2.0/24; repeatable."),
     ] = None,
     qr: Annotated[
-        bool | None, typer.Option("--qr/--no-qr", help="Show the link as a QR code too; on a terminal always.")
+        bool | None, typer.Option("--qr/--no-qr", help="Show the link as a QR code too; a terminal with room does.")
     ] = None,
     json: options.Json = False,
     token_file: options.TokenFile = None,
@@ -67,12 +69,17 @@ def share(
     if json:
         write_json({"url": link.url, "expires": until, "macaroon": link.secret})
         return
+    on_terminal = sys.stderr.isatty()
+    if qr and on_terminal:
+        say_raw(qr_code(link.url))
+    elif qr is None and stdout_is_terminal() and (code := qr_code_that_fits(link.url, sys.stderr, os.environ)):
+        say_raw(code)
     write_line(link.url)
     say(f"everybody who has this link can use it until {until}")
     if link.remark:
         say(link.remark)
-    if qr or (qr is None and sys.stderr.isatty()):
-        say_raw("\n" + _qr_code(link.url, colours=sys.stderr.isatty()))
+    if qr and not on_terminal:
+        say_raw("\n" + _plain_qr_code(link.url))
 
 
 def _check_there(store: Store, path: RemotePath) -> None:
@@ -81,14 +88,10 @@ def _check_there(store: Store, path: RemotePath) -> None:
         store.info(path)
 
 
-def _qr_code(url: str, *, colours: bool) -> str:
-    """Return a QR code as lines of block characters; with `colours`, dark on light on every terminal."""
+def _plain_qr_code(url: str) -> str:
+    """Return a QR code as lines of the digits 0 and 1, for other programs."""
     import segno
 
     text = io.StringIO()
-    code = segno.make(url, error="l", micro=False)
-    if colours:
-        code.terminal(text, compact=True)
-    else:
-        code.save(text, kind="txt")
+    segno.make(url, error="l", micro=False).save(text, kind="txt")
     return text.getvalue()
