@@ -310,12 +310,20 @@ def test_a_server_that_is_always_busy_gets_one_budget_of_attempts(site, no_pause
         assert len(site.stub.requests("PUT")) == most
 
 
-def test_a_redirect_that_the_server_drops_is_a_failure(site):
+def test_what_the_server_drops_is_a_failure(site):
     Path("a").write_bytes(b"a")
+    Path("b").write_bytes(b"b")
     here = f"s3://{site.bucket}/"
-    site("put", "--redirect-to", "/b", "a", here, check=0)
-    s3_quirks.drop_headers(site.stub, "x-amz-website-redirect-location")  # as MinIO and S3Proxy
-    assert "keeps no redirects" in site("put", "--redirect-to", "/c", "a", here, check=2).err
+    asked = {"--redirect-to": "/b", "--sse": "aws:kms", "--tags": "state=raw"}
+    site("put", "--redirect-to", "/b", "a", f"{here}c", check=0)
+    site.stub.forget()
+    site("put", "-j1", "--sse", "aws:kms", "--tags", "state=raw", "a", "b", here, check=0)
+    assert len(site.stub.requests("GET", "tagging")) == 1  # a bucket that has kept all is not asked again
+    s3_quirks.drop_headers(site.stub, "x-amz-website-redirect-location", "x-amz-server-side-encryption")
+    s3_quirks.alter(site.stub, lambda asked, answer: (*answer[:2], answer[2].replace(b"raw", b"old")))
+    words = {"--redirect-to": "keeps no redirects", "--sse": "has not encrypted it", "--tags": "keeps no tags"}
+    for option, value in asked.items():
+        assert words[option] in site("put", option, value, "a", f"{here}{option}", check=2).err
 
 
 @pytest.mark.parametrize(

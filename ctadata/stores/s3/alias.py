@@ -8,7 +8,7 @@ gets an empty file (Amazon S3 User Guide, "Configuring a webpage redirect"). GA4
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import quote, unquote
 
 from ctadata.errors import AlreadyExists, NotFound, Unsupported, Untrusted, UsageError
@@ -109,18 +109,6 @@ def resolve_alias(connection: Connection, name: Name) -> tuple[Name, Response]:
 
     key = resolve_key(name.key, look)
     return name if key == name.key else Name(name.bucket, key), responses[key]
-
-
-def check_redirect_is_kept(connection: Connection, name: Name, headers: Mapping[str, str]) -> None:
-    """Raise Unsupported if an upload with these headers asked for a redirect, and the server has dropped it.
-
-    MinIO and S3Proxy accept the header and drop it.
-    """
-    if REDIRECT in headers and head(connection, name).headers.get(REDIRECT) is None:
-        raise Unsupported(
-            f"the file is uploaded, but this server keeps no redirects: it has dropped {REDIRECT}",
-            hint="leave --redirect-to out",
-        )
 
 
 class AliasWriter:

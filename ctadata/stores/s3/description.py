@@ -50,6 +50,13 @@ _SHOWN = {
     "x-amz-restore": "restore",
     REDIRECT: "redirect",
 }
+_DROPPED = {
+    REDIRECT: ("keeps no redirects", "leave --redirect-to out"),
+    ENCRYPTION: ("has not encrypted it", "delete the file, or leave --sse out and encrypt it before the upload"),
+    TAGS: ("keeps no tags, or does not tell them", "leave --tags out"),
+}
+"""The headers that some servers accept and drop, with the words for that and a hint."""
+
 _COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 
 
@@ -130,6 +137,46 @@ def get_tags(connection: Connection, name: Name) -> dict[str, str]:
     if not tags and b"<TagSet" not in received:
         raise Unsupported(_NO_TAGS)
     return {tag.findtext("{*}Key", ""): tag.findtext("{*}Value", "") for tag in tags}
+
+
+def check_is_kept(connection: Connection, name: Name, headers: Mapping[str, str]) -> None:
+    """Raise Unsupported if the server has stored an upload without the redirect, encryption or tags asked for.
+
+    MinIO and S3Proxy drop redirects; versitygw and s3rver overlook the encryption, and s3rver the tags. A server that
+    has kept what a header said is not asked about this header again.
+
+    Args:
+        connection: The server.
+        name: The object that was uploaded.
+        headers: The headers of its upload.
+    """
+    known = connection.quirks.kept_headers
+    asked = {header: headers[header] for header in _DROPPED if header in headers and (name.bucket, header) not in known}
+    if not asked:
+        return
+    found = head(connection, name).headers if asked.keys() - {TAGS} else Headers()
+    for header, value in asked.items():
+        if not (_keeps_tags(connection, name, value) if header == TAGS else _is_kept(found.get(header), value)):
+            what, option = _DROPPED[header]
+            raise Unsupported(f"the file is uploaded, but this server {what}: it has dropped {header}", hint=option)
+        known.add((name.bucket, header))
+
+
+def _is_kept(found: str | None, asked: str) -> bool:
+    """Return whether an object has an encryption or a redirect; a server may write an address in its own way."""
+    return found == asked if asked in ("AES256", "aws:kms") else found is not None
+
+
+def _keeps_tags(connection: Connection, name: Name, asked: str) -> bool:
+    """Return whether an object has the tags asked for, or the key may not read them."""
+    try:
+        return get_tags(connection, name) == dict(parse_qsl(asked, keep_blank_values=True))
+    except Forbidden:
+        return True
+    except CtadataError as error:
+        if not isinstance(error, Unsupported) and error.status not in (400, 404, 500):  # 500: rclone
+            raise
+        return False
 
 
 def describe(connection: Connection, name: Name) -> dict[str, str | dict[str, str]]:

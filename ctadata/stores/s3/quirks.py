@@ -15,12 +15,14 @@ class Quirks:
     Attributes:
         refused_headers: Optional headers, in lower case, that the server refuses. S3Proxy answers 501 to each header
             that it does not know.
+        kept_headers: Buckets, each with a header about which the server has kept what an upload said.
         opaque_tags: Buckets in which the tag of an upload was not its MD5.
         regions: The region of each bucket for which the server has named one.
         server_region: The region of all other buckets; None if the server has not named one.
     """
 
     refused_headers: set[str] = field(default_factory=set)
+    kept_headers: set[tuple[str, str]] = field(default_factory=set)
     opaque_tags: set[str] = field(default_factory=set)
     regions: dict[str, str] = field(default_factory=dict)
     server_region: str | None = None

@@ -18,11 +18,11 @@ from ctadata.stores.base import Features, Source, TreeCount, Written
 from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.s3.address import Name, resolve_name
-from ctadata.stores.s3.alias import check_redirect_is_kept, resolve_alias
+from ctadata.stores.s3.alias import resolve_alias
 from ctadata.stores.s3.buckets import list_buckets
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.copy_object import CopiedObject, CopyOptions, copy_object
-from ctadata.stores.s3.description import UploadDescription, describe
+from ctadata.stores.s3.description import UploadDescription, check_is_kept, describe
 from ctadata.stores.s3.digests import digests_from_headers
 from ctadata.stores.s3.directories import make_directory
 from ctadata.stores.s3.errors import refusal
@@ -191,6 +191,7 @@ class S3Store:
 
         Raises:
             AlreadyExists: With `new`, an object has this name. A directory may have the same name.
+            Unsupported: The server has stored the file without the redirect, the encryption or the tags asked for.
             CtadataError: As `Store.write`.
         """
         name = self.name(path)
@@ -205,7 +206,7 @@ class S3Store:
                 written = upload_multipart(self.connection, name, source, size, headers, new=new)
             else:
                 written = put_object(self.connection, name, source, headers, new=new)
-            check_redirect_is_kept(self.connection, name, headers)
+            check_is_kept(self.connection, name, headers)
             return written
 
     def mkdir(self, path: RemotePath) -> None:
