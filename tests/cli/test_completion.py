@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from ctadata.sandbox import faults
 
 VARIABLE = "_CTA_DATA_DIRECT_COMPLETE"
 SHELLS = ["bash", "zsh", "fish", "powershell"]
+REAL = ("bash", "zsh", "fish")
+INSTALLED = Path(__file__).parents[2] / "share"  # the wheel installs this folder into the prefix
 
 
 @pytest.fixture
@@ -192,12 +195,16 @@ EVIL = [
     "%F{red}!!~root*?[a]{b,c}#",
     "é x",
 ]
+FISH = {False: ["--no-config"], True: []}  # without a configuration fish reads no vendor's files
 UNQUOTED_BY_ZSH = re.compile(r"""["'\\]""")
 
 
 @pytest.fixture
 def run_in_shell(at_box, tmp_path):
-    """`run_in_shell(shell, typed)`: the arguments that a command gets from a line typed at a real shell."""
+    """`run_in_shell(shell, typed)`: the arguments that a command gets from a line typed at a real shell.
+
+    installed: The shell finds the files of `share/` by itself, as after an installation.
+    """
     tools, home, got = tmp_path / "tools", tmp_path / "shell", tmp_path / "got"
     tools.mkdir()
     home.mkdir()
@@ -212,17 +219,22 @@ def run_in_shell(at_box, tmp_path):
     command.chmod(0o755)
     terminals = {}
 
-    def start(shell):
-        script = at_box("--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}).out
+    def start(shell, installed):
+        option = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+        script = "" if installed else at_box("--show-completion", shell, env=option).out
         start = {"zsh": "autoload -Uz compinit; compinit -u -D", "bash": "bind 'set enable-bracketed-paste off'"}
+        if installed:
+            start["zsh"] = f"fpath=({INSTALLED}/zsh/site-functions $fpath); {start['zsh']}"
+            start["bash"] += "; source /usr/share/bash-completion/bash_completion"
         (home / ".zshrc").write_text(f"{start.get(shell, '')}\n{script}\n")
-        options = {"zsh": ["-i"], "bash": ["--rcfile", f"{home}/.zshrc", "-i"], "fish": ["--no-config", "-C"]}
+        options = {"zsh": ["-i"], "bash": ["--rcfile", f"{home}/.zshrc", "-i"], "fish": [*FISH[installed], "-C"]}
         more = [f"source {home}/.zshrc"] if shell == "fish" else []
         env = {"ZDOTDIR": str(home), "HOME": str(home), "PATH": f"{tools}:{os.environ['PATH']}"}
+        env |= {"XDG_DATA_DIRS": str(INSTALLED)} if installed else {}
         return at_box.terminal(*options[shell], *more, env=env, columns=500, command=[shutil.which(shell)])
 
-    def run(shell, typed):
-        terminal = terminals[shell] if shell in terminals else terminals.setdefault(shell, start(shell))
+    def run(shell, typed, installed=False):
+        terminal = terminals[shell] if shell in terminals else terminals.setdefault(shell, start(shell, installed))
         terminal.raw = ""
         terminal.send(f"cta-data-direct {typed}\r")
         terminal.expect("got it")
@@ -233,7 +245,7 @@ def run_in_shell(at_box, tmp_path):
 
 @pytest.mark.parametrize(
     "shell",
-    [each if each == "bash" else pytest.param(each, marks=pytest.mark.full(each)) for each in ("bash", "zsh", "fish")],
+    [each if each == "bash" else pytest.param(each, marks=pytest.mark.full(each)) for each in REAL],
 )
 def test_no_shell_evaluates_a_listed_name(run_in_shell, at_box, box, place, shell, count):
     for number, name in enumerate(EVIL[: count(5, len(EVIL), full=len(EVIL))]):
@@ -245,6 +257,12 @@ def test_no_shell_evaluates_a_listed_name(run_in_shell, at_box, box, place, shel
             tries -= 1  # a busy machine may offer nothing in time
         assert got == wanted
         assert not (at_box.cwd / "pwned").exists()
+
+
+@pytest.mark.parametrize("shell", [pytest.param(each, marks=pytest.mark.full(each)) for each in REAL])
+def test_an_installed_file_completes_at_the_first_tab(run_in_shell, shell):
+    """zsh reads the file when the first Tab is pressed, and must already use it then."""
+    assert run_in_shell(shell, "agent-st\t", installed=True) == ["agent-status"]
 
 
 class TestSilence:

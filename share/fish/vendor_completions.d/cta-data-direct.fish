@@ -1,0 +1,1 @@
+complete --command cta-data-direct --no-files --arguments "(env _CTA_DATA_DIRECT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) cta-data-direct)" --condition "env _CTA_DATA_DIRECT_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) cta-data-direct"

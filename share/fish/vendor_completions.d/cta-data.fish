@@ -1,0 +1,1 @@
+complete --command cta-data --no-files --arguments "(env _CTA_DATA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) cta-data)" --condition "env _CTA_DATA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) cta-data"
