@@ -35,8 +35,8 @@ from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers, obje
 from ctadata.stores.s3.errors import error_of_code, xml_fields
 from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
 from ctadata.stores.s3.mtime import MTIME
-from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, PARALLEL_PARTS, join_parts, part_size
-from ctadata.stores.s3.unfinished_uploads import abort_upload
+from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
+from ctadata.stores.s3.unfinished_uploads import abort_upload, join_parts
 
 MIN_PART = 5 << 20
 """The smallest size of a part that is not the last one, in bytes (the page of `MAX_PARTS`)."""

@@ -7,14 +7,14 @@ the file and has not changed for a day is taken for dead, and aborted.
 
 If the server's tags of parts are no MD5 (SSE-KMS), the tag of the object proves nothing either. The upload then begins
 anew, with the MD5 of the whole file in the object's metadata. Metadata belong to the beginning of an upload, so this
-costs one more reading of the file.
+costs one more reading of the file. A file on this machine keeps the id of the upload with this MD5: the parts that the
+server has of this id are parts of a file with the same bytes, so the next run sends the others only.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import hashlib
 import threading
 import time
@@ -31,7 +31,6 @@ from ctadata.errors import (
     ServerTrouble,
     TemporaryError,
     TimedOut,
-    Unsupported,
 )
 from ctadata.fibers import run_in_thread
 from ctadata.http.messages import Body, Headers
@@ -42,9 +41,9 @@ from ctadata.stores.s3.connection import EMPTY_SHA256, UNSIGNED, Connection
 from ctadata.stores.s3.description import METADATA, guess_type
 from ctadata.stores.s3.digests import MD5, PART_SIZE, may_be_md5
 from ctadata.stores.s3.errors import xml_fields
-from ctadata.stores.s3.head import refuse_existing
 from ctadata.stores.s3.mtime import MTIME
-from ctadata.stores.s3.unfinished_uploads import StoredPart, abort_upload, list_unfinished
+from ctadata.stores.s3.state_file import StateFile
+from ctadata.stores.s3.unfinished_uploads import StoredPart, abort_upload, join_parts, list_unfinished
 
 DEFAULT_PART_SIZE = 32 << 20
 """Bytes of a part if the profile does not say; a file up to this size is uploaded in one piece."""
@@ -97,7 +96,8 @@ class _Upload:
     """One unfinished upload in parts of `size` bytes.
 
     Attributes:
-        stored: The parts that the server has from an earlier run, by number.
+        stored: The parts that the server has from an earlier run, by number. With `whole_md5`, they are from a file
+            with the same MD5.
         metadata: The metadata of the object.
         whole_md5: The MD5 of the file, if the metadata of the object has it; else None. The tags are then opaque.
         tag_is_md5: Whether the server's tag of a part is assumed to be its MD5, so that the MD5 can be computed while
@@ -144,7 +144,7 @@ class _Upload:
         md5, payload = fingerprint(self.connection, part)
         self.md5s[number] = md5
         stored = self.stored.get(number)
-        if stored and stored.size == part.size and stored.etag.strip('"') == md5.hex():
+        if stored and stored.size == part.size and (self.whole_md5 or stored.etag.strip('"') == md5.hex()):
             while part.read(1 << 20):  # the reader counts these bytes as progress
                 pass
             self.tags[number] = stored.etag
@@ -202,33 +202,6 @@ class _Upload:
             abort_upload(self.connection, self.name, self.id)
 
 
-def join_parts(connection: Connection, name: Name, upload: str, tags: Mapping[int, str], *, new: bool) -> str | None:
-    """Make the server join the parts of an upload to an object, and return the tag of its answer, if it has one.
-
-    Args:
-        connection: The server.
-        name: The object.
-        upload: The server's name of the upload.
-        tags: The tag of each part, by number.
-        new: Whether an object of this name is an error. If the server does not support If-None-Match, a HEAD decides.
-
-    Raises:
-        AlreadyExists: With `new`, an object has this name.
-    """
-    parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(tags.items())]
-    place = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
-    join = functools.partial(connection.call, "complete_multipart_upload", **place, MultipartUpload={"Parts": parts})
-    try:
-        response = join(IfNoneMatch="*") if new else join()
-    except Unsupported:
-        if not new:
-            raise
-        refuse_existing(connection, name)
-        response = join()
-    tag = response.get("ETag")
-    return str(tag) if tag else None
-
-
 def upload_multipart(
     connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str], *, new: bool
 ) -> Written:
@@ -246,14 +219,19 @@ def upload_multipart(
         CtadataError: As `Store.write`.
     """
     opaque = connection.quirks.opaque_tags
-    if name.bucket not in opaque:
+    if name.bucket not in opaque and not _journal_of(connection, name).exists():
         try:
             return _upload_once(connection, name, source, size, headers, new=new)
         except _TagsAreOpaque:
-            opaque.add(name.bucket)
             source.rewind()
+    opaque.add(name.bucket)
     whole_md5, _ = fingerprint(connection, source)
     return _upload_once(connection, name, source, size, headers, new=new, whole_md5=whole_md5)
+
+
+def _journal_of(connection: Connection, name: Name) -> StateFile:
+    """Return the file that keeps the id of an unfinished upload to a bucket whose tags are no MD5."""
+    return StateFile.of("uploads", connection, name)
 
 
 def _upload_once(
@@ -267,18 +245,30 @@ def _upload_once(
     whole_md5: bytes | None = None,
 ) -> Written:
     """Upload a source; raise _TagsAreOpaque if the object needs `whole_md5` in its metadata."""
-    # no server tells the headers that an earlier run has sent
-    may_resume = headers.keys() <= {MTIME, TYPE} and headers.get(TYPE) in (None, guess_type(name.key))
-    upload = _find_resumable(connection, name, source, size, headers) if may_resume and not whole_md5 else None
+    # no server tells the headers that an earlier run has sent; our journal does
+    may_resume = whole_md5 or (headers.keys() <= {MTIME, TYPE} and headers.get(TYPE) in (None, guess_type(name.key)))
+    evidence = {MD5: base64.b64encode(whole_md5).decode()} if whole_md5 else {PART_SIZE: str(size)}
+    headers = {**headers, **evidence}
+    upload = _find_resumable(connection, name, source, size, headers, whole_md5) if may_resume else None
     upload = upload or _create_upload(connection, name, size, headers, whole_md5)
+    if whole_md5:
+        _journal_of(connection, name).try_to_write({"upload": upload.id, **_begun_with(size, headers)})
     try:
         run_in_thread(lambda: _upload_parts(upload, source, size))
-        return upload.complete(new=new)
+        written = upload.complete(new=new)
     except (TemporaryError, TimedOut):
         raise  # the next attempt, or the next run, resumes with the parts that are there
     except BaseException:
         connection.clean_up(upload.abort)
         raise
+    if whole_md5:
+        _journal_of(connection, name).delete()
+    return written
+
+
+def _begun_with(size: int, headers: Mapping[str, str]) -> dict[str, object]:
+    """Return what two uploads must have in common so that the second one may take the parts of the first one."""
+    return {"part_size": size, "headers": dict(headers)}
 
 
 def _upload_parts(upload: _Upload, source: Source, size: int) -> None:
@@ -298,26 +288,29 @@ def _upload_parts(upload: _Upload, source: Source, size: int) -> None:
 def _create_upload(
     connection: Connection, name: Name, size: int, headers: Mapping[str, str], whole_md5: bytes | None
 ) -> _Upload:
-    evidence = {MD5: base64.b64encode(whole_md5).decode()} if whole_md5 else {PART_SIZE: str(size)}
-    headers = {**headers, **evidence}
     response = connection.send("POST", name, query="uploads=", headers=headers, body=b"", payload=EMPTY_SHA256)
     upload_id = xml_fields(response.body).get("UploadId")
     if not upload_id:
         raise ServerTrouble("the server did not begin the upload in parts")
     # over http the signature needs the part's SHA-256, so the part is read before it is sent
     tag_is_md5 = connection.is_protected and whole_md5 is None and may_be_md5(response.headers)
-    metadata = {key: value for key, value in headers.items() if key.startswith(METADATA)}
-    return _Upload(connection, name, upload_id, size, {}, metadata, whole_md5, tag_is_md5)
+    return _Upload(connection, name, upload_id, size, {}, _metadata(headers), whole_md5, tag_is_md5)
+
+
+def _metadata(headers: Mapping[str, str]) -> Mapping[str, str]:
+    return {key: value for key, value in headers.items() if key.startswith(METADATA)}
 
 
 def _find_resumable(
-    connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str]
+    connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str], whole_md5: bytes | None
 ) -> _Upload | None:
     """Return an upload of this very file that an earlier run began, None if there is none; abort the stale ones."""
+    known = _journal_of(connection, name).read() if whole_md5 else {}
+    own = known.get("upload") if known.items() >= _begun_with(size, headers).items() else None
     try:
         for each in list_unfinished(connection, name):
-            upload = _Upload(connection, name, each.id, size, each.stored, {**headers, PART_SIZE: str(size)})
-            if each.matches(source, size):
+            upload = _Upload(connection, name, each.id, size, each.stored, _metadata(headers), whole_md5)
+            if each.fits(source, size) and (each.id == own if whole_md5 else each.begins_like(source, size)):
                 return upload
             if time.time() - each.changed > STALE_AFTER:
                 upload.abort()

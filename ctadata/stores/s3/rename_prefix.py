@@ -8,13 +8,10 @@ rename of any number of objects takes constant memory, and the delete requests n
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, UsageError
 from ctadata.paths import escape_unprintable
@@ -26,39 +23,16 @@ from ctadata.stores.s3.head import head
 from ctadata.stores.s3.listing import has_keys, list_items
 from ctadata.stores.s3.object_ops import delete_keys
 from ctadata.stores.s3.pages import Item, sort_key
+from ctadata.stores.s3.state_file import StateFile
 from ctadata.stores.tree_renames import TreeRename
-from ctadata.tokens.files import write_private
-from ctadata.tokens.profile_files import state_directory
 
 _CONTINUE = "the same command continues; see mv --help"
 _SHOWN = 10  # names of late objects in a report
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """The file that remembers one unfinished rename."""
-
-    path: Path
-
-    @classmethod
-    def of(cls, connection: Connection, source: Name, target: Name) -> Journal:
-        """Return the journal of a rename at this server."""
-        names = [str(connection.endpoint.origin), *source, *target]
-        digest = hashlib.sha256(json.dumps(names).encode(errors="surrogateescape")).hexdigest()
-        return cls(state_directory() / "renames" / digest[:32])
-
-    def exists(self) -> bool:
-        """Return whether the rename has begun and has not ended."""
-        return self.path.exists()
-
-    def write(self, source: Name, target: Name) -> None:
-        """Remember that the rename has begun."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(self.path, json.dumps({"source": list(source), "target": list(target)}))
-
-    def delete(self) -> None:
-        """Forget the rename, which has ended."""
-        self.path.unlink(missing_ok=True)
+def journal_of(connection: Connection, source: Name, target: Name) -> StateFile:
+    """Return the file that remembers an unfinished rename; it exists from the beginning of the rename to its end."""
+    return StateFile.of("renames", connection, source, target)
 
 
 def rename_prefix(connection: Connection, source: Name, target: Name, *, jobs: int) -> TreeRename:
@@ -76,11 +50,11 @@ def rename_prefix(connection: Connection, source: Name, target: Name, *, jobs: i
         UsageError: No request can name one of the keys (`a/../b`). Nothing was copied.
         CtadataError: A copy failed. Nothing was deleted, unless the error says so.
     """
-    journal = Journal.of(connection, source, target)
+    journal = journal_of(connection, source, target)
     if not journal.exists():
         _check_keys(connection, source)
         _refuse_taken(connection, target)
-        journal.write(source, target)
+        journal.write({"source": list(source), "target": list(target)})
     rename = _Rename(connection, source, target)
     try:
         rename.copy_all(jobs)

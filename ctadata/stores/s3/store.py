@@ -35,7 +35,7 @@ from ctadata.stores.s3.object_entry import entry_of
 from ctadata.stores.s3.object_ops import delete_below
 from ctadata.stores.s3.presigned import check_link_options, presign_entry
 from ctadata.stores.s3.put_object import put_object
-from ctadata.stores.s3.rename_prefix import Journal, rename_prefix
+from ctadata.stores.s3.rename_prefix import journal_of, rename_prefix
 from ctadata.stores.s3.unlisted_name import refuse_unlisted
 from ctadata.stores.sharing import Link
 from ctadata.stores.tree_renames import TreeRename
@@ -313,7 +313,7 @@ class S3Store:
 
     def has_begun_rename(self, source: RemotePath, target: RemotePath) -> bool:
         """Return whether a rename of `source` to `target` is unfinished; see `RenamesByCopy`."""
-        return Journal.of(self.connection, self.name(source), self.name(target)).exists()
+        return journal_of(self.connection, self.name(source), self.name(target)).exists()
 
     def share(
         self, path: RemotePath, *, lifetime: float, activities: Sequence[str] = (), addresses: Sequence[str] = ()

@@ -1,16 +1,19 @@
-"""Unfinished uploads in parts to one name, as an earlier run leaves them (ListMultipartUploads, ListParts)."""
+"""Unfinished uploads in parts to one name: list them with their parts, join the parts to the object, abort them."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ctadata.errors import Unsupported
 from ctadata.stores.base import Source
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.boto3_pages import call_pages
 from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.head import refuse_existing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,16 @@ class UnfinishedUpload:
     stored: Mapping[int, StoredPart]
     changed: float
 
-    def matches(self, source: Source, size: int) -> bool:
-        """Return whether all parts have `size` bytes, and the first one has the source's bytes."""
+    def fits(self, source: Source, size: int) -> bool:
+        """Return whether there are parts, and all have the size of a part of the source, `size` bytes or the rest."""
         count = -(-source.size // size)
-        for number, part in self.stored.items():
-            if number > count or part.size != min(size, source.size - (number - 1) * size):
-                return False
-        if not self.stored:
-            return False
+        return bool(self.stored) and all(
+            number <= count and part.size == min(size, source.size - (number - 1) * size)
+            for number, part in self.stored.items()
+        )
+
+    def begins_like(self, source: Source, size: int) -> bool:
+        """Return whether the tag of the first stored part is the MD5 of the source's bytes."""
         number, part = next(iter(self.stored.items()))
         start = (number - 1) * size
         md5 = hashlib.md5(usedforsecurity=False)
@@ -70,6 +75,33 @@ def list_parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]
     place = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
     for page in call_pages(connection, "list_parts", ("PartNumberMarker",), **place):
         yield from page.get("Parts", ())
+
+
+def join_parts(connection: Connection, name: Name, upload: str, tags: Mapping[int, str], *, new: bool) -> str | None:
+    """Make the server join the parts of an upload to an object, and return the tag of its answer, if it has one.
+
+    Args:
+        connection: The server.
+        name: The object.
+        upload: The server's name of the upload.
+        tags: The tag of each part, by number.
+        new: Whether an object of this name is an error. If the server does not support If-None-Match, a HEAD decides.
+
+    Raises:
+        AlreadyExists: With `new`, an object has this name.
+    """
+    parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(tags.items())]
+    place = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
+    join = functools.partial(connection.call, "complete_multipart_upload", **place, MultipartUpload={"Parts": parts})
+    try:
+        response = join(IfNoneMatch="*") if new else join()
+    except Unsupported:
+        if not new:
+            raise
+        refuse_existing(connection, name)
+        response = join()
+    tag = response.get("ETag")
+    return str(tag) if tag else None
 
 
 def abort_upload(connection: Connection, name: Name, upload: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from servers import s3_quirks
 from servers.moto import MotoS3
 from servers.s3_stub import S3Stub, s3_stub
 from stores.s3.connections import FixedKey, opened_s3
@@ -219,6 +220,39 @@ def test_a_connection_that_breaks_leaves_the_parts_for_the_next_try(store, stub,
     assert 3 in sent(stub)
     assert len(sent(stub)) < 3
     assert get(store, A) == CONTENT
+
+
+def test_the_parts_of_a_killed_run_are_used_where_tags_are_no_md5(moto_s3, root) -> None:
+    """The journal of this machine says which bytes and headers the parts belong to."""
+    more = {"root": root, "region": moto_s3.region, "part_size": PART}
+    described = UploadDescription({"x-amz-meta-run": "7"})
+
+    def sends(content: bytes, failing: str = "") -> list[int]:
+        """The parts that a new run sends."""
+        stub.forget()
+        if failing:
+            stub.answer("PUT", failing, 500, "InternalError")
+        with opened_s3(stub.url, FixedKey("AKIA", "secret"), **more) as store:
+            store = store.with_uploads(described)
+            if failing:
+                with pytest.raises(ServerTrouble):
+                    store.write(A, Bytes(content))
+            else:
+                store.write(A, Bytes(content))
+        return sent(stub)
+
+    with s3_stub(moto_s3.url) as stub:
+        s3_quirks.encrypt_with_kms(stub)
+        sends(CONTENT, failing="partNumber=3")
+        assert sends(CONTENT) == [3]
+        assert moto_s3.client().get_object(Bucket=root[1:], Key="a")["Body"].read() == CONTENT
+        sends(CONTENT, failing="partNumber=3")
+        assert {1, 2, 3} <= set(sends(CONTENT[::-1]))
+        assert moto_s3.client().get_object(Bucket=root[1:], Key="a")["Body"].read() == CONTENT[::-1]
+        sends(CONTENT, failing="partNumber=3")
+        described = UploadDescription({"x-amz-meta-run": "8"})
+        assert {1, 2, 3} <= set(sends(CONTENT))
+    assert moto_s3.client().head_object(Bucket=root[1:], Key="a")["Metadata"]["run"] == "8"
 
 
 @pytest.mark.parametrize(
