@@ -5,7 +5,7 @@ other at every system call: two threads get a third less done than one thread wi
 much. A fiber (a greenlet) runs until it waits for a socket or for another fiber. The functions that it calls need not
 know that they run in a fiber.
 
-A function that runs in a fiber waits with this module: `Condition`, `wait_for_event`, `sleep`, `current_poller`. Any
+A function that runs in a fiber waits with this module: `Condition`, `wait_for_event`, `sleep`, `wait_for_sockets`. Any
 other wait stops all fibers of the thread. That is acceptable for a local disk, which is quick; a longer wait belongs
 into `run_in_thread`. A lock that is held during a wait must be a `Lock` of this module: with a lock of `threading`, the
 fiber that waits for the lock would stop the fiber that holds it.
@@ -21,8 +21,9 @@ import sys
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Generic, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -31,18 +32,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.25
 """Seconds between two checks of an event that a fiber waits for."""
 
-
-class Poller(Protocol):
-    """An object that waits for sockets, as `select.poll` does."""
-
-    def register(self, fd: int, eventmask: int, /) -> object:
-        """Wait for a socket from now on."""
-
-    def unregister(self, fd: int, /) -> object:
-        """Wait no longer for a socket; KeyError if it was not registered."""
-
-    def poll(self, milliseconds: float, /) -> list[tuple[int, int]]:
-        """Return the ready sockets with their events; none if the time passes before one is ready."""
+NO_SOCKETS: Mapping[int, int] = MappingProxyType({})
 
 
 class Fibers:
@@ -126,17 +116,30 @@ class Fibers:
                     ready.setdefault(fiber, [])
         return {fiber: sockets for fiber, sockets in ready.items() if fiber in self._due or fiber in self._parked}
 
-    def wait(self, seconds: float) -> list[tuple[int, int]]:
+    def wait(self, seconds: float, sockets: Mapping[int, int] = NO_SOCKETS) -> list[tuple[int, int]]:
         """Let the other fibers run until the time passes, the fiber is woken, or one of its sockets is ready.
+
+        Args:
+            seconds: The longest wait; `math.inf` for no limit.
+            sockets: The events that the fiber waits for, as of `select.poll`, by the descriptor of the socket.
 
         Returns:
             The ready sockets with their events.
         """
+        fiber = getcurrent()
         if seconds == math.inf:
-            self._parked.add(getcurrent())
+            self._parked.add(fiber)
         else:
-            self._due[getcurrent()] = time.monotonic() + seconds
-        ready: list[tuple[int, int]] = self._hub.switch()
+            self._due[fiber] = time.monotonic() + seconds
+        for fd, events in sockets.items():
+            self._owners[fd] = fiber
+            self._poll.register(fd, events)
+        try:
+            ready: list[tuple[int, int]] = self._hub.switch()
+        finally:
+            for fd in sockets:
+                del self._owners[fd]
+                self._poll.unregister(fd)
         return ready
 
     def wake(self, fiber: greenlet) -> None:
@@ -145,20 +148,6 @@ class Fibers:
         if self._asleep:
             with contextlib.suppress(BlockingIOError):  # the pipe is full, so the loop wakes anyway
                 os.write(self._wake_out, b".")
-
-    def register(self, fd: int, events: int) -> None:
-        """Register a socket for which the running fiber waits."""
-        self._owners[fd] = getcurrent()
-        self._poll.register(fd, events)
-
-    def unregister(self, fd: int) -> None:
-        """Wait no longer for a socket; KeyError if no fiber waits for it."""
-        del self._owners[fd]
-        self._poll.unregister(fd)
-
-    def poll(self, milliseconds: float) -> list[tuple[int, int]]:
-        """Wait for the sockets of the running fiber."""
-        return self.wait(milliseconds / 1000)
 
 
 class _ThreadState(threading.local):
@@ -184,9 +173,28 @@ def _end(fiber: greenlet) -> None:
             fiber.throw()
 
 
-def current_poller() -> Poller | None:
-    """Return the poller of the running fiber; None in a thread without fibers."""
-    return _thread.fibers
+def is_in_fiber() -> bool:
+    """Whether the caller runs in a fiber."""
+    return _thread.fibers is not None
+
+
+def wait_for_sockets(sockets: Mapping[int, int], seconds: float) -> list[tuple[int, int]]:
+    """Wait until a socket is ready, at most some seconds.
+
+    Args:
+        sockets: The events to wait for, as of `select.poll`, by the descriptor of the socket.
+        seconds: The longest wait.
+
+    Returns:
+        The ready sockets with their events.
+    """
+    fibers = _thread.fibers
+    if fibers is not None:
+        return fibers.wait(seconds, sockets)
+    poll = select.poll()
+    for fd, events in sockets.items():
+        poll.register(fd, events)
+    return poll.poll(seconds * 1000)
 
 
 class Condition(threading.Condition):

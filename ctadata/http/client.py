@@ -17,7 +17,7 @@ from ctadata.http.call import Call, Hop
 from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.host_limits import BUSY_STATUSES, HostLimiters
-from ctadata.http.messages import NO_HEADERS, Accept, Body, InMemory, Origin, Response
+from ctadata.http.messages import NO_HEADERS, Accept, Body, InMemory, Origin, Response, split_url
 from ctadata.http.request import Upload
 from ctadata.http.retries import Retries, is_repeatable
 from ctadata.http.timeouts import Limits
@@ -146,7 +146,7 @@ class Client:
         )
         try:
             response = retry(
-                lambda: self._follow(call),
+                functools.partial(self._follow, call),
                 self._retries,
                 may_retry=lambda error: repeat and self._may_repeat(call, error),
                 wait=self._wait,
@@ -187,14 +187,20 @@ class Client:
     def _follow(self, call: Call) -> Response:
         """Send the request to the door, and follow its redirects to the final response."""
         url, origin = call.url, call.door
+        trusted = self._may_have_token(call, origin)
         hops: tuple[str, ...] = ()
         sent_token: str | None = None
         while len(hops) <= redirects.MAX_HOPS:
-            token = self._token(call, origin)
+            token = self._token(call) if trusted else None
             sent_token = token or sent_token
-            response = self._transport.send(call, Hop(url, origin, hops, self._headers(call, origin), token))
+            headers = call.headers
+            if origin != call.door:
+                headers = redirects.forwarded_headers(call.method, headers, call.pool_headers, trusted=trusted)
+            response = self._transport.send(call, Hop(url, origin, hops, headers, token))
+            if 200 <= response.status < 300:
+                return response
             if response.status == 401 and token and self._renew(call, token):
-                url, origin = call.url, call.door
+                url, origin, trusted = call.url, call.door, self._may_have_token(call, call.door)
                 continue
             follow = call.follow and self._follows and redirects.is_redirect(response)
             if not follow and not redirects.is_expired(response):
@@ -203,7 +209,8 @@ class Client:
                 self._transport.note_redirect(origin)
             hops = (*hops, url)
             url, origin = self._next_hop(response, call, origin)
-            url = redirects.strip_token(url, origin, sent_token, trusted=self._may_have_token(call, origin))
+            trusted = self._may_have_token(call, origin)
+            url = redirects.strip_token(url, origin, sent_token, trusted=trusted)
         raise redirects.too_many_redirects(hops, response.status)
 
     def _next_hop(self, response: Response, call: Call, origin: Origin) -> tuple[str, Origin]:
@@ -211,13 +218,13 @@ class Client:
         if redirects.is_expired(response):
             return call.url, call.door
         url = redirects.next_url(response, http_pools=self._http_pools)
-        target = Origin.parse(url)
+        target, _ = split_url(url)
         bounced = target == call.door != origin and target in self._trusted
         return (call.url, call.door) if bounced else (url, target)
 
     def _check(self, response: Response, call: Call, origin: Origin, token: str | None) -> Response:
-        """Return a successful response; raise the error of any other one."""
-        if 200 <= response.status < 300 or (redirects.is_redirect(response) and not call.follow):
+        """Return a redirect that is not to be followed; raise the error of any other response that is no success."""
+        if redirects.is_redirect(response) and not call.follow:
             return response
         error = self._explain(response)
         error = error or failures.error_from_response(response, secret=token, at=origin if response.hops else None)
@@ -236,8 +243,9 @@ class Client:
 
     # Tokens
 
-    def _token(self, call: Call, origin: Origin) -> str | None:
-        if self._credentials is None or not self._may_have_token(call, origin):
+    def _token(self, call: Call) -> str | None:
+        """Return the token for an origin that may receive it."""
+        if self._credentials is None:
             return None
         began = self._clock()
         try:
@@ -259,9 +267,3 @@ class Client:
             return False
         call.renewed = self._credentials.renew(refused)
         return call.renewed is not None
-
-    def _headers(self, call: Call, origin: Origin) -> Mapping[str, str]:
-        if origin == call.door:
-            return call.headers
-        trusted = self._may_have_token(call, origin)
-        return redirects.forwarded_headers(call.method, call.headers, call.pool_headers, trusted=trusted)

@@ -24,7 +24,6 @@ The time in `Retry-After` (RFC 9110 section 10.2.3) holds for the server, and so
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 
 START = 8
@@ -68,11 +67,13 @@ class _Round:
         began: When it began.
         quickest: The seconds of the quickest answer of each kind.
         answers: The number of answers of each kind.
+        count: The number of all answers.
     """
 
     began: float = -math.inf
     quickest: dict[str, float] = field(default_factory=dict)
-    answers: Counter[str] = field(default_factory=Counter)
+    answers: dict[str, int] = field(default_factory=dict)
+    count: int = 0
 
 
 class CongestionWindow:
@@ -85,6 +86,7 @@ class CongestionWindow:
         gap: Seconds between the starts of two requests.
         in_flight: The number of requests under way.
         closings: How often the server has asked for a pause.
+        closed_until: The end of the pause that the server has asked for.
     """
 
     def __init__(self, most: int, *, pinned: bool = False) -> None:
@@ -103,7 +105,7 @@ class CongestionWindow:
         self._growth = 1.0  # the share of the window by which it grows each round
         self._is_cut = False  # by a failure or a refusal; then it grows by one a round
         self._rests = False
-        self._closed_until = -math.inf
+        self.closed_until = -math.inf
         self._next = -math.inf
         self._cut = -math.inf
         self._last = -math.inf
@@ -126,7 +128,7 @@ class CongestionWindow:
         staggered = self._started < BURST and self.in_flight > 0
         gap = max(self.gap, GAP) if staggered else self.gap
         late = LATE if gap and not staggered else 0.0
-        at = max(now - late, self._closed_until, self._next + gap)
+        at = max(now - late, self.closed_until, self._next + gap)
         self._next = at
         self._last = max(at, now)
         self._started += 1
@@ -152,25 +154,25 @@ class CongestionWindow:
             kind: The name of a kind of request whose answers take similar times (the method); empty if it tells
                 nothing.
         """
-        self._ease(now)
-        if not self.has_room:
+        if self.gap > PACE:
+            self._ease(now)
+        if self.in_flight >= int(self.width):
             self._full_at = now
-        if kind and self._is_slow(began, now, kind):
-            self._narrow(max(self.width - 1, min(START, self.width)), began, now)
-            return
-        if began >= self._round.began and self._round.answers.total() >= SAMPLES:
+        round_ = self._round
+        if kind:
+            took = now - began
+            quickest = self._quickest[kind] = min(self._quickest.get(kind, math.inf), took)
+            round_.quickest[kind] = min(round_.quickest.get(kind, math.inf), took)
+            round_.answers[kind] = round_.answers.get(kind, 0) + 1
+            round_.count += 1
+            if took > SLOW_TIMES * quickest + SLOW_BY:
+                self._narrow(max(self.width - 1, min(START, self.width)), began, now)
+                return
+        if round_.count >= SAMPLES and began >= round_.began:
             self._end_round(now)
         if not self._pinned and not self._rests and self._full_at >= began:
             step = 1 / self.width if self._is_cut else self._growth
             self.width = min(self.width + step, float(self._most))
-
-    def _is_slow(self, began: float, now: float, kind: str) -> bool:
-        """Take note of the time that an answer took, and return whether it is slow."""
-        took, round_ = now - began, self._round
-        self._quickest[kind] = min(self._quickest.get(kind, math.inf), took)
-        round_.quickest[kind] = min(round_.quickest.get(kind, math.inf), took)
-        round_.answers[kind] += 1
-        return took > SLOW_TIMES * self._quickest[kind] + SLOW_BY
 
     def _end_round(self, now: float) -> None:
         """Judge the round by its quickest answers, and begin the next one."""
@@ -193,8 +195,8 @@ class CongestionWindow:
             seconds: The pause that the server asks for; 0 if it names none.
             counts: Whether the server has refused because of the number of requests (429); then the gap grows too.
         """
-        if seconds and now + seconds > self._closed_until:
-            self._closed_until = now + seconds
+        if seconds and now + seconds > self.closed_until:
+            self.closed_until = now + seconds
             self.closings += 1
         if counts:
             self._next = max(self._next, now)  # there is no credit for time that has passed
@@ -211,10 +213,6 @@ class CongestionWindow:
         The reason is a failed connection, a reset or a stall.
         """
         self._narrow(self.width / 2, began, now)
-
-    def pause_left(self, now: float) -> float:
-        """Return the seconds that are left of the pause that the server has asked for."""
-        return max(0.0, self._closed_until - now)
 
     def _narrow(self, width: float, began: float, now: float) -> None:
         """Narrow the window once a round: a request from before the last cut says nothing about today's width."""

@@ -8,9 +8,9 @@ and Ctrl-C take effect within a step. This loop also takes fewer calls than `Cur
 from __future__ import annotations
 
 import copy
+import functools
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +20,7 @@ from typing import Any
 import pycurl
 
 from ctadata.errors import LocalError
-from ctadata.fibers import Poller, current_poller
+from ctadata.fibers import wait_for_sockets
 from ctadata.http.ca import CaCertificates
 from ctadata.http.messages import Watch
 from ctadata.resources import shortage_error
@@ -33,38 +33,25 @@ CONNECTIONS = 16
 
 _READABLE = select.POLLIN | select.POLLPRI | select.POLLHUP | select.POLLERR
 _WRITABLE = select.POLLOUT | select.POLLERR
+_EVENTS = {
+    pycurl.POLL_NONE: 0,
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
+}
+"""What libcurl waits for at a socket (CURLMOPT_SOCKETFUNCTION), as events of `select.poll`."""
 
 
-class _Sockets:
-    """The sockets and the timer that libcurl waits for.
+def _note_socket(sockets: dict[int, int], events: int, socket: int, _multi: Any, _data: Any) -> None:
+    """Receive from libcurl which events of a socket it waits for.
 
-    libcurl's multi handle refers to this object and to no other object of ours. So `CurlHandle` is part of no reference
-    cycle: it is closed by the thread that drops it last, and never by the garbage collector.
+    libcurl's multi handle refers to this function and to `sockets`, and to no other object of ours. So `CurlHandle` is
+    part of no reference cycle: it is closed by the thread that drops it last, and never by the garbage collector.
     """
-
-    __slots__ = ("due", "events", "poll")
-
-    def __init__(self) -> None:
-        """Start without sockets and without a timer."""
-        self.events: dict[int, int] = {}
-        self.poll: Poller | None = None
-        self.due: float | None = None
-
-    def on_socket(self, events: int, socket: int, _multi: Any, _data: Any) -> None:
-        """Receive from libcurl which events of a socket it waits for (CURLMOPT_SOCKETFUNCTION)."""
-        if events == pycurl.POLL_REMOVE:
-            if self.events.pop(socket, None) is not None and self.poll:
-                self.poll.unregister(socket)
-            return
-        reads = select.POLLIN if events & pycurl.POLL_IN else 0
-        writes = select.POLLOUT if events & pycurl.POLL_OUT else 0
-        self.events[socket] = reads | writes
-        if self.poll:
-            self.poll.register(socket, reads | writes)
-
-    def on_timer(self, milliseconds: int) -> None:
-        """Receive from libcurl after how many milliseconds it wants a call; -1 for none (CURLMOPT_TIMERFUNCTION)."""
-        self.due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+    if events == pycurl.POLL_REMOVE:
+        sockets.pop(socket, None)
+    else:
+        sockets[socket] = _EVENTS[events]
 
 
 class CurlHandle:
@@ -84,11 +71,10 @@ class CurlHandle:
         self.curl = pycurl.Curl()
         self.curl.setopt(pycurl.SHARE, share)
         self.may_hang = False
-        self._sockets = _Sockets()
+        self._sockets: dict[int, int] = {}
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, CONNECTIONS)
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.on_socket)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._sockets.on_timer)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, functools.partial(_note_socket, self._sockets))
 
     def run(self, watch: Callable[[], None]) -> tuple[int, str]:
         """Run the transfer that `curl` is set up for.
@@ -100,54 +86,32 @@ class CurlHandle:
         Returns:
             curl's error code (0 for success) and its message.
         """
-        sockets, poll = self._sockets, current_poller() or select.poll()
-        sockets.poll = poll
+        multi = self._multi
         self.may_hang = True
-        self._multi.add_handle(self.curl)
+        multi.add_handle(self.curl)
         try:
-            for socket, events in sockets.events.items():  # the sockets of connections that libcurl is closing
-                poll.register(socket, events)
-            running = self._act(pycurl.SOCKET_TIMEOUT, 0)
+            _, running = multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
             while running:
                 watch()
-                running = self._step(poll)
-            _, _, failures = self._multi.info_read()
+                timeout = multi.timeout()
+                seconds = TICK if timeout < 0 else min(TICK, timeout / 1000)
+                ready = wait_for_sockets(self._sockets, seconds)
+                for socket, event in ready:
+                    readable = pycurl.CSELECT_IN if event & _READABLE else 0
+                    writable = pycurl.CSELECT_OUT if event & _WRITABLE else 0
+                    _, running = multi.socket_action(socket, readable | writable)
+                if running and (not ready or multi.timeout() == 0):  # also while a socket is always ready
+                    _, running = multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            _, _, failures = multi.info_read()
             self.may_hang = bool(failures)
             return (failures[0][1], failures[0][2]) if failures else (pycurl.E_OK, "")
         finally:
-            self._multi.remove_handle(self.curl)
-            for socket in sockets.events:
-                poll.unregister(socket)
-            sockets.poll = None
-
-    def clear(self) -> None:
-        """Reset all options, and so release the callbacks of the last transfer. The connections stay open."""
-        self.curl.reset()
+            multi.remove_handle(self.curl)
 
     def close(self) -> None:
         """Close the handle and its connections."""
         self.curl.close()
         self._multi.close()
-
-    def _step(self, poll: Poller) -> int:
-        """Wait for a socket or the timer, at most `TICK` seconds, and let curl act; return 0 at the end."""
-        due = self._sockets.due
-        wait = TICK if due is None else min(TICK, max(0.0, due - time.monotonic()))
-        running = 1
-        for socket, event in poll.poll(wait * 1000):
-            readable = pycurl.CSELECT_IN if event & _READABLE else 0
-            writable = pycurl.CSELECT_OUT if event & _WRITABLE else 0
-            running = self._act(socket, readable | writable)
-        due = self._sockets.due
-        if running and due is not None and due <= time.monotonic():
-            running = self._act(pycurl.SOCKET_TIMEOUT, 0)
-        return running
-
-    def _act(self, socket: int, events: int) -> int:
-        if socket == pycurl.SOCKET_TIMEOUT:
-            self._sockets.due = None
-        running: int = self._multi.socket_action(socket, events)[1]
-        return running
 
 
 CLOSE_TIMEOUT = 1.0
@@ -221,7 +185,7 @@ class CurlPool:
 
     def release(self, handle: CurlHandle) -> None:
         """Take a handle back with its connections open, and reset all that the request has set."""
-        handle.clear()
+        handle.curl.reset()  # and so release the callbacks of the last transfer
         self._idle.append(handle)
         if self._closed:
             self.close()

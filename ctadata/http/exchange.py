@@ -98,31 +98,31 @@ class Exchange:
             CtadataError: The error of a curl failure, as `failures.error_from_curl` maps it; TimedOut; Stopped; also
                 what the callbacks raise.
         """
-        started, curl = self._clock(), handle.curl
+        started, curl, body = self._clock(), handle.curl, self.request.body
         self._configure(curl)
         code, message = pycurl.E_ABORTED_BY_CALLBACK, ""
         try:
             code, message = self._run(handle)
+            no_answer = self._response is None and not self._continued
+            if code == pycurl.E_SEND_ERROR and body and no_answer and curl.getinfo(pycurl.NUM_CONNECTS) == 0:
+                # a kept connection was dead; curl retries by itself only if it notices that while it receives
+                self._rewind(body)
+                curl.setopt(pycurl.FRESH_CONNECT, 1)
+                code, message = self._run(handle)
         except _Enough:
             pass
         finally:
             self.sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
-            self._log(curl, code, self._clock() - started)
+            if log.isEnabledFor(logging.DEBUG):
+                self._log(curl, code, self._clock() - started)
             self._consume = (
                 _discard  # a method of its own would keep this, and all that it reads into, for the collector
             )
         return self._outcome(code, message)
 
     def _run(self, handle: CurlHandle) -> tuple[int, str]:
-        curl, body = handle.curl, self.request.body
-        code, message = handle.run(partial(self._on_step, curl))
-        self._deliver()
-        no_answer = self._response is None and not self._continued
-        if code == pycurl.E_SEND_ERROR and body and no_answer and curl.getinfo(pycurl.NUM_CONNECTS) == 0:
-            # a kept connection was dead; curl retries by itself only if it notices that while it receives
-            self._rewind(body)
-            curl.setopt(pycurl.FRESH_CONNECT, 1)
-            code, message = handle.run(partial(self._on_step, curl))
+        code, message = handle.run(partial(self._on_step, handle.curl))
+        if self._lines or self._blocks:
             self._deliver()
         return code, message
 
@@ -142,8 +142,6 @@ class Exchange:
         raise failures.error_from_curl(code, message, self.request.origin, moved=moved)
 
     def _log(self, curl: Any, code: int, seconds: float) -> None:
-        if not log.isEnabledFor(logging.DEBUG):
-            return
         down, up = curl.getinfo(pycurl.SIZE_DOWNLOAD_T), curl.getinfo(pycurl.SIZE_UPLOAD_T)
         outcome = str(self._response.status) if self._response else f"curl {code}"
         url = redact(self.request.url)
@@ -206,25 +204,21 @@ class Exchange:
                     break
             else:
                 return
-            head = self._lines[:end]
+            (status, reason), lines = _parse_status(self._lines[0]), self._lines[1:end]
             del self._lines[: end + 1]
-            self._on_head(head)
+            if status < 200:
+                self._continued = status == 100
+                continue
+            request = self.request
+            headers = Headers.parse(b"".join(lines))
+            response = Response(request.method, request.url, status, reason, headers, b"", request.hops)
+            self._response = response
+            self._progress_time = self._answered = self._clock()
+            self._progress_bytes = 0
+            if status < 300 and self._accept is not None:
+                self.accepted = True
+                self._consume = self._accept(response) or self._collect
         self._lines.clear()
-
-    def _on_head(self, head: list[bytes]) -> None:
-        status, reason = _parse_status(head[0])
-        headers = Headers.parse(b"".join(head[1:]))
-        if status < 200:
-            self._continued = status == 100
-            return
-        request = self.request
-        response = Response(request.method, request.url, status, reason, headers, b"", request.hops)
-        self._response = response
-        self._progress_time = self._answered = self._clock()
-        self._progress_bytes = 0
-        if status < 300 and self._accept is not None:
-            self.accepted = True
-            self._consume = self._accept(response) or self._collect
 
     def _on_body(self, block: bytes) -> int | None:
         self._blocks.append(block)

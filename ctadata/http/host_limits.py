@@ -15,7 +15,7 @@ from ctadata import fibers
 from ctadata.errors import Busy, Interrupted, Stopped, TimedOut, Unreachable
 from ctadata.http.congestion import CongestionWindow
 from ctadata.http.failures import parse_retry_after
-from ctadata.http.messages import Accept, Consumer, Origin, Response
+from ctadata.http.messages import Origin, Response
 
 BUSY_STATUSES = (429, 503)
 """The statuses of a busy server (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
@@ -33,7 +33,7 @@ class Slot:
         began: The time at which the request may be sent, in seconds of the limiter's clock.
     """
 
-    __slots__ = ("_answered", "_kind", "_limiter", "_released", "began")
+    __slots__ = ("_is_answered", "_is_released", "_kind", "_limiter", "began")
 
     def __init__(self, limiter: HostLimiter, began: float, kind: str) -> None:
         """Create the slot of a request.
@@ -46,47 +46,29 @@ class Slot:
         self.began = began
         self._limiter = limiter
         self._kind = kind
-        self._answered = False
-        self._released = False
+        self._is_answered = False
+        self._is_released = False
 
-    def wrap_accept(self, accept: Accept | None) -> Accept | None:
-        """Return `accept`, extended to record when the answer begins; None if there is none.
+    def record_response(self, response: Response, *, complete: bool = True) -> None:
+        """Record an answer, a refusal, or a failure of the server that says nothing. Further calls do nothing.
 
-        The slot of a listing is released at that moment: from then on the caller's speed decides how fast its body
-        comes, and the caller itself may wait for a slot.
+        Args:
+            response: The response, which may be known by its headers only.
+            complete: Whether it has come to its end. The slot of a listing is released before: from then on the
+                caller's speed decides how fast its body comes, and the caller itself may wait for a slot.
         """
-        if accept is None:
-            return None
-
-        def record_and_accept(response: Response) -> Consumer | None:
-            self._limiter.note_server(response)
-            self.record_answer()
-            if response.method == "PROPFIND":
-                self.release()
-            return accept(response)
-
-        return record_and_accept
-
-    def record_response(self, response: Response) -> None:
-        """Record a complete response: an answer, a refusal, or a failure of the server that says nothing."""
-        self._limiter.note_server(response)
-        if response.status in BUSY_STATUSES:
+        if self._is_answered:
+            return
+        limiter, status = self._limiter, response.status
+        if not limiter.is_known:
+            limiter.note_server(response)
+        if status in BUSY_STATUSES:
             seconds = parse_retry_after(response.headers.get("Retry-After"))
-            self._limiter.record_refusal(self.began, seconds, counts=response.status == 429)
-        elif response.status < 500:
-            self.record_answer()
-
-    def record_answer(self) -> None:
-        """Record that the answer begins. Further calls do nothing."""
-        if not self._answered:
-            self._answered = True
-            self._limiter.record_answer(self.began, self._kind)
-
-    def release(self) -> None:
-        """Free the slot for the next request. Further calls do nothing."""
-        if not self._released:
-            self._released = True
-            self._limiter.release()
+            limiter.record_refusal(self.began, seconds, counts=status == 429)
+        elif status < 500:
+            self._is_answered = True
+            self._is_released = not complete and response.method == "PROPFIND"
+            limiter.record_answer(self.began, self._kind, ends=self._is_released)
 
     def __enter__(self) -> Self:
         """Return the slot itself."""
@@ -98,7 +80,9 @@ class Slot:
         """Free the slot; if the request got no answer, or only a part of one, record the failure."""
         if isinstance(error, Unreachable | TimedOut | Interrupted):
             self._limiter.record_failure(self.began)
-        self.release()
+        if not self._is_released:
+            self._is_released = True
+            self._limiter.release()
 
 
 def counts_requests(server: str | None) -> bool:
@@ -111,7 +95,11 @@ def counts_requests(server: str | None) -> bool:
 
 
 class HostLimiter:
-    """The limiter of one server. Any number of threads and fibers may use it."""
+    """The limiter of one server. Any number of threads and fibers may use it.
+
+    Attributes:
+        is_known: Whether `note_server` has seen a response.
+    """
 
     def __init__(
         self, name: str, window: CongestionWindow, clock: Callable[[], float], spread: Callable[[], float]
@@ -129,7 +117,8 @@ class HostLimiter:
         self._window = window
         self._clock = clock
         self._spread = spread
-        self._is_known = False
+        self.is_known = False
+        self._waiting = 0  # requests
         self._lock = threading.Lock()
         self._room = fibers.Condition(self._lock)
 
@@ -147,50 +136,63 @@ class HostLimiter:
             Busy: The server asks for a pause of more than `patience` seconds.
         """
         while True:
-            at, closings = self._begin(stop, patience)
-            if (seconds := at - self._clock()) <= 0:
+            with self._lock:
+                if not self._window.has_room:
+                    self._wait_for_room(stop)
+                if stop.is_set():
+                    raise Stopped("stopped")
+                now, closings = self._clock(), self._window.closings
+                if (closed := self._window.closed_until - now) > patience:
+                    raise Busy(
+                        f"the server is busy, and asks for a pause: {self._name}",
+                        hint=f"try again in {closed:.0f} s",
+                        retry_after=closed,
+                    )
+                at = self._window.begin_request(now)
+            if (seconds := at - now) <= 0:
                 return Slot(self, at, kind)
             sleep(seconds)
             if closings == self._window.closings and not stop.is_set():
                 return Slot(self, self._clock(), kind)
             self.release()  # the server has refused another request meanwhile: wait again
 
-    def _begin(self, stop: threading.Event, patience: float) -> tuple[float, int]:
-        with self._lock:
-            if not self._window.has_room:
-                with fibers.queueing():
-                    while not self._window.has_room and not stop.is_set():
-                        self._room.wait(_STOP_CHECK)
-            if stop.is_set():
-                raise Stopped("stopped")
-            now = self._clock()
-            if (closed := self._window.pause_left(now)) > patience:
-                raise Busy(
-                    f"the server is busy, and asks for a pause: {self._name}",
-                    hint=f"try again in {closed:.0f} s",
-                    retry_after=closed,
-                )
-            return self._window.begin_request(now), self._window.closings
+    def _wait_for_room(self, stop: threading.Event) -> None:
+        self._waiting += 1
+        try:
+            with fibers.queueing():
+                while not self._window.has_room and not stop.is_set():
+                    self._room.wait(_STOP_CHECK)
+        finally:
+            self._waiting -= 1
 
     def note_server(self, response: Response) -> None:
         """Take note of the first response: some servers are known to count requests."""
-        if not self._is_known:
-            self._is_known = True
-            if counts_requests(response.headers.get("Server")):
-                with self._lock:
-                    self._window.pace()
+        self.is_known = True
+        if counts_requests(response.headers.get("Server")):
+            with self._lock:
+                self._window.pace()
 
     def release(self) -> None:
-        """Free a slot."""
+        """Free a slot, and wake a waiting request."""
         with self._lock:
             self._window.end_request(self._clock())
-            self._room.notify()
+            if self._waiting:
+                self._room.notify()
 
-    def record_answer(self, began: float, kind: str) -> None:
-        """Record that the answer to a request of `began` begins, and wake a waiting request if there is room."""
+    def record_answer(self, began: float, kind: str, *, ends: bool) -> None:
+        """Record that the answer to a request of `began` begins, and wake a waiting request if there is room.
+
+        Args:
+            began: When the request was sent.
+            kind: As for `CongestionWindow.record_answer`.
+            ends: Whether the slot of the request is free from now on.
+        """
         with self._lock:
-            self._window.record_answer(began, self._clock(), kind)
-            if self._window.has_room:
+            now = self._clock()
+            self._window.record_answer(began, now, kind)
+            if ends:
+                self._window.end_request(now)
+            if self._waiting and self._window.has_room:
                 self._room.notify()
 
     def record_refusal(self, began: float, seconds: float | None, *, counts: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote, urljoin
 
 from ctadata.errors import Untrusted
@@ -27,9 +27,13 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 
+_PLAIN_URL = re.compile(
+    r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9_.~!$&'()*+,:=@%/-]*(?:\?[A-Za-z0-9_.~&+,:=@%/-]+)?"
+)
+"""A URL that needs neither encoding nor a base, as nearly every pool's."""
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+
+class Origin(NamedTuple):
     """The server of a request (RFC 6454).
 
     Attributes:
@@ -99,6 +103,9 @@ def resolve_location(base: str, location: str) -> str:
     Raises:
         Untrusted: The URL is no http or https URL.
     """
+    if _PLAIN_URL.fullmatch(location):
+        origin, target = split_url(location)
+        return f"{origin}{target}"
     encoded = quote(location.encode("latin-1", "replace"), safe="!#$%&'()*+,/:;=?@[]~")
     try:
         joined = urljoin(base, encoded)
@@ -131,8 +138,15 @@ class Headers:
     @classmethod
     def parse(cls, block: bytes) -> Headers:
         """Parse the header lines as they are received, without the status line; latin-1 keeps every byte."""
-        lines = [line.partition(":") for line in block.decode("latin-1").split("\r\n")]
-        return cls([(name.strip(), value.strip()) for name, colon, value in lines if colon])
+        headers = cls()
+        fields = headers._fields
+        for line in block.decode("latin-1").split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon:
+                name, value = name.strip(), value.strip()
+                before = fields.get(key := name.lower())
+                fields[key] = (before[0], f"{before[1]}, {value}") if before else (name, value)
+        return headers
 
     def get(self, name: str) -> str | None:
         """Return the value of a header; None if it is missing."""

@@ -20,6 +20,8 @@ _FORWARDED = {
     "PUT": frozenset({"content-md5", "want-digest", "want-repr-digest"}),  # a dCache pool says 501 to other Content-*
 }
 
+_PRIVATE = ("authorization", "cookie", "cookie2")
+
 
 def is_redirect(response: Response) -> bool:
     """Whether the response names another URL to ask."""
@@ -47,18 +49,18 @@ def next_url(response: Response, *, http_pools: bool) -> str:
     if not location or changes_method:
         words = f"a redirect that cannot be followed: {response.status} {response.reason}"
         raise ServerTrouble(words, status=response.status)
-    before = Origin.parse(response.url)
+    before, path = split_url(response.url)
     try:
-        url = resolve_location(response.url, _encode_location(response.url, location))
+        url = resolve_location(response.url, _encode_location(path, location) if "%" in path else location)
     except Untrusted as error:
         raise Untrusted(f"a redirect that must not be followed, from {before}: {error.what}") from error
-    after = Origin.parse(url)
+    after, _ = split_url(url)
     if before.scheme == "https" and after.scheme == "http" and not http_pools:
         raise Untrusted(
             f"a redirect from https to unprotected http: from {before} to {after}",
             hint="if files may travel unencrypted, set http_pools = true in the profile; the token never does",
         )
-    return restore_path(response.url, url)
+    return restore_path(response.url, url) if "%" in path else url
 
 
 def restore_path(requested: str, url: str) -> str:
@@ -93,7 +95,7 @@ def _composed(path: str) -> str:
 
 def _encode_location(requested: str, location: str) -> str:
     """Return a `Location` with its path encoded: XRootD repeats the requested path decoded, so `#` or `%41` mislead."""
-    path, _, _ = split_url(requested)[1].partition("?")
+    path, _, _ = requested.partition("?")
     decoded = unquote_to_bytes(path).decode("latin-1")
     if decoded == path:
         return location
@@ -141,15 +143,14 @@ def forwarded_headers(
         trusted: Whether the origin may receive our token, and so also a COPY's token for the remote side
             (`TransferHeaderAuthorization`).
     """
-    known = _FORWARDED.get(method)
-    forwarded = {name: value for name, value in headers.items() if _is_forwarded(name.lower(), known, trusted=trusted)}
-    return {**forwarded, **pool_headers}
-
-
-def _is_forwarded(name: str, known: frozenset[str] | None, *, trusted: bool) -> bool:
-    if known is not None:
-        return name in known
-    return (trusted or "authorization" not in name) and name not in ("authorization", "cookie", "cookie2")
+    known, forwarded = _FORWARDED.get(method), {}
+    for name, value in headers.items():
+        lower = name.lower()
+        is_private = lower in _PRIVATE or ("authorization" in lower and not trusted)
+        if lower in known if known is not None else not is_private:
+            forwarded[name] = value
+    forwarded.update(pool_headers)
+    return forwarded
 
 
 def too_many_redirects(hops: tuple[str, ...], status: int) -> ServerTrouble:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ctadata.errors import UsageError
 from ctadata.http.credentials import SigningKey
@@ -40,8 +41,7 @@ class Upload:
             self.begun = False
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
+class Request(NamedTuple):
     """One request.
 
     Attributes:
@@ -66,18 +66,25 @@ class Request:
     sign: SigningKey | None = None
     fresh: bool = False
 
+    def __repr__(self) -> str:
+        """Show no header lines."""
+        return f"<Request {self.method} {self.origin}>"
 
-def header_line(name: str, value: str) -> str | bytes:
-    """Return a header line for curl.
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> list[str | bytes]:
+    """Return the header lines for curl.
 
     Args:
-        name: The name of the header.
-        value: The value, in latin-1. Bytes beyond ASCII are sent as they are: XRootD wants them so in a `Destination`.
+        headers: Each a name with its value, in latin-1. Bytes beyond ASCII are sent as they are: XRootD wants them so
+            in a `Destination`.
 
     Raises:
-        UsageError: The header would be more than one line, or no header. The error does not show the value.
+        UsageError: A header would be more than one line, or no header. The error does not show the value.
     """
-    if not _VALUE.fullmatch(value) or not name.isascii() or ":" in name or not name.isprintable():
-        raise UsageError(f"the value of {name!r} cannot be sent as a header")
-    line = f"{name}: {value}" if value else f"{name};"
-    return line if line.isascii() else line.encode("latin-1")
+    lines: list[str | bytes] = []
+    for name, value in headers:
+        if not _VALUE.fullmatch(value) or not name.isascii() or ":" in name or not name.isprintable():
+            raise UsageError(f"the value of {name!r} cannot be sent as a header")
+        line = f"{name}: {value}" if value else f"{name};"
+        lines.append(line if line.isascii() else line.encode("latin-1"))
+    return lines

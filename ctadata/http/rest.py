@@ -29,7 +29,7 @@ from ctadata.http.curl_pool import CurlPool
 from ctadata.http.exchange import Exchange
 from ctadata.http.messages import BODY_LIMIT, NO_HEADERS, Consumer, Headers, InMemory, Origin, Response, split_url
 from ctadata.http.redaction import sanitize
-from ctadata.http.request import Request, Upload, header_line
+from ctadata.http.request import Request, Upload, header_lines
 from ctadata.http.timeouts import Limits
 
 CONNECT_TIMEOUT = 10.0
@@ -232,13 +232,14 @@ class JsonClient:
     ) -> JsonResponse:
         origin, target = split_url(url)
         self._check(origin, token)
-        lines = [header_line("Accept", "application/json"), *(header_line(*each) for each in headers.items())]
+        sent = [("Accept", "application/json"), *headers.items()]
         if content_type:
-            lines += [header_line("Content-Type", content_type), "Expect:"]
+            sent.append(("Content-Type", content_type))
         if basic:
-            lines.append(header_line("Authorization", f"Basic {b64encode(':'.join(basic).encode()).decode()}"))
+            sent.append(("Authorization", f"Basic {b64encode(':'.join(basic).encode()).decode()}"))
         if token:
-            lines.append(header_line("Authorization", f"Bearer {token}"))
+            sent.append(("Authorization", f"Bearer {token}"))
+        lines = [*header_lines(sent), *(["Expect:"] if content_type else [])]
         body = Upload(InMemory(data.encode())) if content_type else None
         content = bytearray()
 

@@ -14,9 +14,9 @@ from ctadata.errors import Interrupted
 from ctadata.http.call import Call, Hop
 from ctadata.http.curl_pool import CurlPool
 from ctadata.http.exchange import Exchange
-from ctadata.http.host_limits import HostLimiters, Slot
-from ctadata.http.messages import Accept, Origin, Response
-from ctadata.http.request import Request, header_line
+from ctadata.http.host_limits import HostLimiters
+from ctadata.http.messages import Accept, Consumer, Origin, Response
+from ctadata.http.request import Request, header_lines
 from ctadata.http.timeouts import Limits
 
 CURL_EXPECT_THRESHOLD = 1 << 20
@@ -95,12 +95,13 @@ class Transport:
 
     def _request(self, call: Call, hop: Hop) -> Request:
         sign = None if hop.before else call.sign
-        expect = self._expectation(call) if hop.origin == call.door else None
-        lines = [header_line(name, value) for name, value in hop.headers.items()]
+        expect = self._expectation(call) if call.streams and hop.origin == call.door else None
+        headers = list(hop.headers.items())
         if hop.token:
-            lines.append(header_line("Authorization", f"Bearer {hop.token}"))
+            headers.append(("Authorization", f"Bearer {hop.token}"))
         if sign and sign.token:
-            lines.append(header_line("x-amz-security-token", sign.token))
+            headers.append(("x-amz-security-token", sign.token))
+        lines = header_lines(headers)
         if call.upload and not (sign and expect is not None):
             # the empty header keeps curl from adding its own one, which it does not sign: proxies remove it
             lines.append("Expect:" if expect is None else "Expect: 100-continue")
@@ -108,8 +109,6 @@ class Transport:
 
     def _expectation(self, call: Call) -> float | None:
         """Return the seconds to wait for `100 Continue` at the door; None to send the body at once."""
-        if not call.streams:
-            return None
         if call.door in self._expect_seconds:
             return self._expect_seconds[call.door]
         threshold = CURL_EXPECT_THRESHOLD if call.sign else EXPECT_THRESHOLD
@@ -120,22 +119,24 @@ class Transport:
     def _send_in_slot(self, call: Call, request: Request) -> Response:
         if request.fresh:
             return self._run(call, request, call.accept)
-        with self._acquire_slot(call, request.origin) as slot:
-            if request.body:
-                request.body.rewind()
-            response = self._run(call, request, slot.wrap_accept(call.accept))
-            slot.record_response(response)
-        return response
-
-    def _acquire_slot(self, call: Call, origin: Origin) -> Slot:
         began = self._clock()
         # the answer to an upload comes after its body: if that is large, the time says nothing about the server's speed
         is_small = call.upload is None or call.upload.size <= EXPECT_THRESHOLD
         kind = call.method if is_small or not call.streams else ""
-        limiter = self.limiters.limiter_of(origin)
-        slot = limiter.acquire(kind, self._stop, self._sleep, self._patience)
-        call.waited += self._clock() - began
-        return slot
+        limiter = self.limiters.limiter_of(request.origin)
+        with limiter.acquire(kind, self._stop, self._sleep, self._patience) as slot:
+            call.waited += self._clock() - began
+            if request.body:
+                request.body.rewind()
+            accept = call.accept
+
+            def record_and_accept(response: Response) -> Consumer | None:
+                slot.record_response(response, complete=False)
+                return accept(response) if accept else None
+
+            response = self._run(call, request, record_and_accept if accept else None)
+            slot.record_response(response)
+        return response
 
     def _run(self, call: Call, request: Request, accept: Accept | None) -> Response:
         limits = self.limits if call.total is None else dataclasses.replace(self.limits, total=call.total)

@@ -42,7 +42,7 @@ def run_in_fibers(works: Iterable[Callable[[], object]]) -> None:
         while waiting:
             waiting.popleft()()
 
-    if len(waiting) < 2 or fibers.current_poller() is not None:
+    if len(waiting) < 2 or fibers.is_in_fiber():
         work()
     else:
         fibers.Fibers().run([work] * min(len(waiting), AT_ONCE))

@@ -34,6 +34,9 @@ LONGEST_WAIT = 0.2
 QUEUED = 8
 """Fibers that wait for their turn at a server, from which no further small task is begun: it would wait too."""
 
+LARGE, FIBER, THREAD = range(3)
+"""The kinds of a task in work: a large one, which a thread has; a small one in a fiber; a small one in a thread."""
+
 FEWEST_THREADS = 3
 """Threads without which nothing works: one that finds tasks, one for small ones, one for large ones."""
 
@@ -61,7 +64,7 @@ class WorkerPool(Generic[T]):
         self._small: deque[T] = deque()
         self._large: deque[T] = deque()
         self._all_found = False
-        self._running = 0
+        self._running = [0, 0, 0]  # the tasks of each kind in work
         self._done = 0
         self._divisible: list[Divisible] = []
         self._fibers = Fibers()
@@ -182,26 +185,25 @@ class WorkerPool(Generic[T]):
     def _find_tasks(self, do: Callable[[T], None], jobs: int, is_small: Callable[[T], bool]) -> None:
         """Start the other threads, then queue the tasks."""
         try:
-            small = [functools.partial(self._work_small, do, i) for i in range(self._most)]
+            small = [functools.partial(self._work, do, in_fiber=True)] * self._most
             self._start("transfer-small", self._fibers.run, small)
             for i in range(jobs):
-                if not self._start(f"transfer-{i}", self._work, do, i):
+                if not self._start(f"transfer-{i}", self._work, do):
                     break  # the threads that run do all the work
             for task in self._tasks:
                 if not self._queue(task, small=is_small(task)):
                     break
         except BaseException as error:  # noqa: BLE001  (raised again by `run`)
-            self._fail(error)
+            self._error, self._closed = error, True
         with self._lock:
             self._all_found = True
-            self._for_fibers.notify_all()
-            self._for_threads.notify_all()
+            self._wake_all()
 
     def _queue(self, task: T, *, small: bool) -> bool:
         """Queue a task, and wait while too many are waiting; return False if the pool ends."""
         with self._lock:
             (self._small if small else self._large).append(task)
-            self._wake_one()
+            self._wake_idle()
             if len(self._small) + len(self._large) >= AHEAD:
                 while len(self._small) + len(self._large) > AHEAD // 2 and not self._is_over():
                     self._for_finder.wait(LONGEST_WAIT)
@@ -209,83 +211,83 @@ class WorkerPool(Generic[T]):
 
     # The others work on them
 
-    def _work_small(self, do: Callable[[T], None], index: int) -> None:
-        """Work on small tasks, in a fiber."""
-        self._work_until_done(do, functools.partial(self._take_small, index), self._for_fibers)
-
-    def _work(self, do: Callable[[T], None], index: int) -> None:
-        """Work on tasks, in a thread; then help others."""
-        self._work_until_done(do, functools.partial(self._take, index), self._for_threads)
-        while not self._is_over() and self._help():
+    def _work(self, do: Callable[[T], None], *, in_fiber: bool = False) -> None:
+        """Work on tasks; a thread then helps others."""
+        kind: int | None = None
+        try:
+            while (taken := self._next(kind, in_fiber=in_fiber)) is not None:
+                task, kind = taken
+                do(task)
+        except BaseException as error:  # noqa: BLE001  (raised again by `run`)
+            self._error, self._closed = error, True
+        while not in_fiber and not self._is_over() and self._help():
             pass
 
-    def _work_until_done(self, do: Callable[[T], None], take: Callable[[], T | None], change: Condition) -> None:
-        try:
-            while (task := self._next(take, change)) is not None:
-                try:
-                    do(task)
-                finally:
-                    self._finish()
-        except BaseException as error:  # noqa: BLE001  (raised again by `run`)
-            self._fail(error)
+    def _next(self, ended: int | None, *, in_fiber: bool) -> tuple[T, int] | None:
+        """Wait for the next task, and return it with its kind; None if there will be none.
 
-    def _fail(self, error: BaseException) -> None:
-        self._error, self._closed = error, True
-
-    def _next(self, take: Callable[[], T | None], change: Condition) -> T | None:
-        """Wait for the next task, and return it; None if there will be none."""
+        Args:
+            ended: The kind of the task that this worker has ended; None if it begins its first one.
+            in_fiber: Whether the worker is a fiber.
+        """
         with self._lock:
-            while not self._is_over():
-                task = take() if self._running < self._most else None
-                if task is not None:
-                    self._running += 1
-                    self._after_take()
-                    return task
-                if self._all_found and not self._small and not self._large:
+            if ended is not None:
+                self._done += 1
+                self._running[ended] -= 1
+            while not (self._closed or self._stop.is_set()):
+                if (taken := self._take(in_fiber)) is not None:
+                    waiting = len(self._small) + len(self._large)
+                    if waiting == AHEAD // 2:
+                        self._for_finder.notify()
+                    if waiting:
+                        self._wake_idle()
+                    elif self._all_found:
+                        self._wake_all()
+                    return taken
+                if not self._small and not self._large and self._all_found:
+                    if not sum(self._running):  # threads that wait to help may end
+                        self._for_threads.notify_all()
                     break
-                change.wait(None if change is self._for_fibers else LONGEST_WAIT)
+                if ended is not None:
+                    self._wake_idle()  # this worker has made room that it cannot use itself
+                    ended = None
+                (self._for_fibers if in_fiber else self._for_threads).wait(None if in_fiber else LONGEST_WAIT)
         return None
 
-    def _after_take(self) -> None:
-        waiting = len(self._small) + len(self._large)
-        if waiting == AHEAD // 2:
-            self._for_finder.notify()
-        if waiting:
-            self._wake_one()
-        elif self._all_found:
-            self._for_fibers.notify_all()
-            self._for_threads.notify_all()
+    def _take(self, in_fiber: bool) -> tuple[T, int] | None:
+        """Return a task that may begin, with its kind; None if there is none for this kind of worker.
 
-    def _wake_one(self) -> None:
-        """Wake a worker that can take the next task, if another task may be in work."""
-        if self._running < self._most:
-            if self._large:
-                self._for_threads.notify()
-            elif self._small:
-                threads = self._small_threads.threads
-                if self._fibers.queued < QUEUED:
-                    self._for_fibers.notify(threads + 1)  # the first `threads` fibers take none
-                if threads:
-                    self._for_threads.notify_all()  # not each of them may take it
+        Large tasks take longer, so they are taken first. `SmallTaskThreads` says how many small tasks threads take.
+        """
+        small, large, running, threads = self._small, self._large, self._running, self._small_threads.threads
+        if not (small or large) or sum(running) >= self._most:
+            return None
+        if in_fiber:
+            if large or running[FIBER] >= self._most - threads or self._fibers.queued >= QUEUED:
+                return None
+            running[FIBER] += 1
+            return small.popleft(), FIBER
+        if large:
+            running[LARGE] += 1
+            return large.popleft(), LARGE
+        if running[THREAD] >= threads:
+            return None
+        running[THREAD] += 1
+        return small.popleft(), THREAD
 
-    def _take_small(self, index: int) -> T | None:
-        """Return a small task for a fiber. Large tasks take longer, so they are taken first."""
-        may_begin = index >= self._small_threads.threads and self._fibers.queued < QUEUED
-        return self._small.popleft() if self._small and not self._large and may_begin else None
+    def _wake_idle(self) -> None:
+        """Wake a thread and a fiber, if each may begin a task that waits; see `_take`."""
+        running, threads = self._running, self._small_threads.threads
+        if not (self._small or self._large) or sum(running) >= self._most:
+            return
+        if self._large or running[THREAD] < threads:
+            self._for_threads.notify()
+        if not self._large and running[FIBER] < self._most - threads and self._fibers.queued < QUEUED:
+            self._for_fibers.notify()
 
-    def _take(self, index: int) -> T | None:
-        """Return a task for a thread; the first few threads take small ones too, as many as `SmallTaskThreads` says."""
-        if self._large:
-            return self._large.popleft()
-        return self._small.popleft() if self._small and index < self._small_threads.threads else None
-
-    def _finish(self) -> None:
-        with self._lock:
-            self._done += 1
-            self._running -= 1
-            self._wake_one()
-            if self._all_found and not self._running:  # threads that wait to help may end
-                self._for_threads.notify_all()
+    def _wake_all(self) -> None:
+        self._for_fibers.notify_all()
+        self._for_threads.notify_all()
 
     def _help(self) -> bool:
         """Help once, or wait until help may be needed; return False if all tasks have ended."""
@@ -294,9 +296,9 @@ class WorkerPool(Generic[T]):
         if any(work.help() for work in candidates):
             return True
         with self._lock:
-            if self._running and not self._is_over():
+            if sum(self._running) and not self._is_over():
                 self._for_threads.wait(LONGEST_WAIT)  # a stream that breaks off leaves a range to help with
-            return bool(self._running)
+            return bool(sum(self._running))
 
 
 STUCK = 0.4

@@ -218,7 +218,7 @@ def test_retry_after_holds_for_all_requests_and_the_longest_counts() -> None:
     at = server.send()
     server.window.record_refusal(at, server.now, 7, counts=False)
     server.window.record_refusal(at, server.now, 3, counts=False)
-    assert server.window.pause_left(server.now) == 7
+    assert server.window.closed_until - server.now == 7
     assert server.window.closings == 1
     assert server.window.begin_request(server.now) == server.now + 7
     assert server.window.begin_request(server.now) == pytest.approx(server.now + 7 + GAP)
@@ -232,7 +232,7 @@ def test_a_pinned_window_keeps_its_width() -> None:
     server.window.record_refusal(at, server.now + 1, 5, counts=True)
     server.window.record_answer(at, server.now + 500, "GET")
     assert server.window.width == 16
-    assert server.window.pause_left(server.now + 1) == 5
+    assert server.window.closed_until - server.now - 1 == 5
 
 
 class Far:

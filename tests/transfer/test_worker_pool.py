@@ -222,7 +222,7 @@ def test_threads_take_small_tasks_as_many_as_allowed() -> None:
 
 def test_fibers_leave_tasks_to_the_threads_that_help_them() -> None:
     names, pool, relieved = list[str](), WorkerPool[int](threading.Event()), threading.Event()
-    inside = most = 0
+    lock, inside, most = threading.Lock(), [0, 0], [0, 0]
 
     class Relieved(SmallTaskThreads):
         def adjust(self, elapsed: float, stuck: float, done: int) -> None:
@@ -236,21 +236,21 @@ def test_fibers_leave_tasks_to_the_threads_that_help_them() -> None:
             number += 1
 
     def do(task: int) -> None:
-        nonlocal inside, most
         late, name = relieved.is_set(), threading.current_thread().name
+        in_fiber = name == "transfer-small"
+        with lock:
+            inside[in_fiber] += late
+            most[in_fiber] = max(most[in_fiber], inside[in_fiber])
+        fibers.sleep(0)
+        with lock:
+            inside[in_fiber] -= late
         if late:
             names.append(name)
-        if late and name == "transfer-small":
-            inside += 1
-            most = max(most, inside)
-            fibers.sleep(0)
-            inside -= 1
-        else:
-            fibers.sleep(0)
 
     pool.run(tasks(), do, jobs=3, is_small=lambda task: True, small_task_threads=Relieved(2))
-    assert set(names) == {"transfer-small", "transfer-0", "transfer-1"}
-    assert most == 1
+    assert "transfer-small" in names
+    assert len(set(names)) > 1
+    assert most == [2, 1]  # threads, fibers
 
 
 def test_tasks_are_not_read_far_ahead() -> None:
