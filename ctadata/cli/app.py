@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ctadata.cli import options
+from ctadata.cli import aliases, options
 from ctadata.cli.command_table import DIRECT_COMMANDS, GROUP_HELP, PLATFORM_COMMANDS, CommandEntry
 from ctadata.cli.deferred import DeferredCommand
 from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM, write_line
@@ -91,7 +91,18 @@ def _build(name: str, entry: CommandEntry, common: list[Any]) -> Any:
 
 
 class _Sections(PlainGroup):
-    """A group whose help shows the commands below headings."""
+    """A group whose help shows the commands below headings, and which knows the words of other programs."""
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[Any, Any, list[str]]:  # type: ignore[override]
+        """Return the command that the arguments name, also by an alias."""
+        if args[0] == aliases.HELP and args[0] not in self.commands:
+            _write_topic(ctx, args[1:])
+        if args == [aliases.VERSION]:
+            _version(True)
+        if args[1:] == ["-h"]:  # list and du have an option -h; alone, it is help everywhere
+            args = [args[0], "--help"]
+        args = aliases.resolve_alias(args, self.commands, ctx)
+        return super().resolve_command(ctx, aliases.join_sort_key(args) if args[0] == "list" else args)
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
         """Write each command with its summary."""
@@ -102,6 +113,18 @@ class _Sections(PlainGroup):
                 formatter.write_dl(
                     [(name.ljust(width), self.commands[name].get_short_help_str(formatter.width)) for name in names]
                 )
+        with formatter.section("Words of other programs"):
+            formatter.write_dl([(word.ljust(width), name) for word, name in aliases.alias_lines(self.commands)])
+
+
+def _write_topic(ctx: Any, words: list[str]) -> None:
+    """Write the help of the program or of a topic, and end; return if the words name a command."""
+    from ctadata.cli.help_topics import topic_text
+
+    text = topic_text(words[0]) if words else ctx.get_help()
+    if text is not None:
+        write_line(text.rstrip("\n"))
+        raise typer.Exit
 
 
 def _hidden(option: Any) -> Any:

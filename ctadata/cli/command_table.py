@@ -7,6 +7,7 @@ A summary here is the first line of the function's docstring; a test compares th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ctadata.cli.options import AT_PLATFORM
 
@@ -25,11 +26,14 @@ class CommandEntry:
     module: str
     function: str
     summary: str
-    settings: dict[str, bool] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 Sections = dict[str, dict[str, CommandEntry]]
 """Commands by their names, below the headings of the help. A name of two words belongs to a group (`cache list`)."""
+
+_SIZES_BY_H = {"help_option_names": ["--help"]}
+"""The settings of a command whose `-h` prints sizes with units, as with `ls` and `du`; `-h` alone is help there too."""
 
 DIRECT_COMMANDS: Sections = {
     "Log in": {
@@ -40,11 +44,11 @@ DIRECT_COMMANDS: Sections = {
         "agent-log": CommandEntry("agent", "agent_log", "Show what the agent did: refreshes, failures, its end."),
     },
     "Show files": {
-        "list": CommandEntry("list", "list_", "List a directory, or one file."),
+        "list": CommandEntry("list", "list_", "List a directory, or one file.", _SIZES_BY_H),
         "stat": CommandEntry("stat", "stat", "Show all that is known about files and directories."),
         "exists": CommandEntry("stat", "exists", "Exit with 0 if all names exist, with 3 if one is missing."),
-        "tree": CommandEntry("tree", "tree", "Draw the trees below directories."),
-        "du": CommandEntry("du", "du", "Add up the sizes of the files in directories."),
+        "tree": CommandEntry("tree", "tree", "Draw the trees below directories.", _SIZES_BY_H),
+        "du": CommandEntry("du", "du", "Add up the sizes of the files in directories.", _SIZES_BY_H),
         "find": CommandEntry("find", "find", "Find files and directories below directories."),
         "checksum": CommandEntry("checksum", "checksum", "Show the storage's checksums, without reading the files."),
         "get-home": CommandEntry("stat", "get_home", "Print the path of your home on the storage."),

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ctadata.cli.output import format_rfc3339, stdout_is_terminal, write_json, write_line, write_text
 from ctadata.entries import Entry
+from ctadata.errors import UsageError
+from ctadata.namespace.external_sort import SORT_KEYS, SortKey
 from ctadata.progress import units
+
+COLUMNS = {"kind": 1, "size": 12, "time": 20, "locality": 8, "checksum": 16, "etag": 16, "path": 0}
+"""The columns of long lines, and their usual widths in characters."""
+
+ALIGNED = 500
+"""The number of lines that a terminal receives together, with columns as wide as their longest value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +28,93 @@ class Columns:
         null: The path, ended by NUL.
         json: One JSON object.
         checksums: The storage lists checksums, so long lines have a column for them.
+        human: Sizes have units in a pipe too.
+        chosen: The columns of a long line that the user chose; None are the usual ones.
     """
 
     long: bool
     null: bool
     json: bool
     checksums: bool
+    human: bool = False
+    chosen: Sequence[str] | None = None
 
 
-def write_entry(entry: Entry, columns: Columns) -> None:
-    """Write one entry to stdout."""
-    if columns.null:
-        write_text(short_line(entry) + "\0")
-    elif columns.json:
-        write_json(entry_as_json(entry))
-    else:
-        write_line(long_line(entry, checksums=columns.checksums) if columns.long else short_line(entry))
+def read_columns(text: str | None) -> Sequence[str] | None:
+    """Return the columns that a text names: `size,time,path`.
+
+    Raises:
+        UsageError: There is no such column.
+    """
+    if text is None:
+        return None
+    names = [name.strip().lower() for name in text.split(",")]
+    for name in names:
+        if name not in COLUMNS:
+            raise UsageError(f"there is no column {name!r}", hint=f"the columns are {', '.join(COLUMNS)}")
+    return names
+
+
+def read_sort_key(word: str) -> SortKey:
+    """Return the sort key that a word names: `name`, `size` or `time`.
+
+    Raises:
+        UsageError: There is no such key.
+    """
+    if word not in SORT_KEYS:
+        raise UsageError(f"nothing can be sorted by {word!r}", hint=f"the keys are {', '.join(SORT_KEYS)}")
+    return SORT_KEYS[word]
+
+
+def write_entries(entries: Iterable[Entry], columns: Columns, *, together: bool = False) -> None:
+    """Write entries to stdout.
+
+    Args:
+        entries: The entries. Each is written as soon as it comes.
+        columns: The form of the lines.
+        together: All entries come at once. On a terminal the columns of long lines are then as wide as their values.
+    """
+    if columns.long and not (columns.null or columns.json):
+        aligned = together and stdout_is_terminal()
+        _write_lines((long_cells(entry, columns) for entry in entries), ALIGNED if aligned else 1)
+        return
+    for entry in entries:
+        if columns.null:
+            write_text(short_line(entry) + "\0")
+        elif columns.json:
+            write_json(entry_as_json(entry))
+        else:
+            write_line(short_line(entry))
+
+
+def _write_lines(lines: Iterable[dict[str, str]], at_a_time: int) -> None:
+    """Write lines in groups, also those before an error. More than one at a time get widths of their own."""
+    widths = COLUMNS if at_a_time == 1 else dict.fromkeys(COLUMNS, 0)
+    group: list[dict[str, str]] = []
+
+    def write_group() -> None:
+        for cells in group if at_a_time > 1 else ():
+            widths.update((name, max(widths[name], len(text))) for name, text in cells.items())
+        for cells in group:
+            write_line(_join(cells, widths))
+        group.clear()
+
+    try:
+        for cells in lines:
+            group.append(cells)
+            if len(group) == at_a_time:
+                write_group()
+    finally:
+        write_group()
+
+
+def _join(cells: dict[str, str], widths: dict[str, int]) -> str:
+    """Return the line: the ends of sizes are aligned, and the beginnings of other texts."""
+    *_, last = cells
+    return "  ".join(
+        text.rjust(widths[name]) if name == "size" else text if name == last else text.ljust(widths[name])
+        for name, text in cells.items()
+    )
 
 
 def short_line(entry: Entry) -> str:
@@ -41,27 +122,50 @@ def short_line(entry: Entry) -> str:
     return "/".join(entry.path.parts) + ("/" if entry.is_directory else "")
 
 
-def size_text(size: int | None) -> str:
-    """Return a number of bytes as a column shows it: with a unit on a terminal, plain in a pipe, `-` if not known."""
-    return "-" if size is None else units.size(size) if stdout_is_terminal() else str(size)
-
-
-def long_line(entry: Entry, *, checksums: bool) -> str:
-    """Return a line with kind, size, time, locality, checksum and path.
-
-    The size has a unit on a terminal and is in bytes in a pipe.
+def size_text(size: int | None, *, human: bool = False) -> str:
+    """Return a number of bytes as a column shows it: with a unit on a terminal, plain in a pipe, `-` if not known.
 
     Args:
-        entry: A file or a directory.
-        checksums: The storage lists localities and checksums, so each line has both columns, with `-` for an unknown
-            value. If an entry has several checksums, the line has the shortest.
+        size: The number of bytes; None if it is not known.
+        human: The number has a unit in a pipe too.
     """
-    kind = "d" if entry.is_directory else "-"
-    locality = f"{entry.locality or '-':<8}  " if entry.locality or checksums else ""
+    return "-" if size is None else units.size(size) if human or stdout_is_terminal() else str(size)
+
+
+def time_text(seconds: float | None) -> str:
+    """Return a time as a column shows it: local on a terminal, in UTC in a pipe, `-` if not known.
+
+    Args:
+        seconds: Seconds since 1970; None if it is not known.
+    """
+    text = format_rfc3339(seconds)
+    if seconds is None or text is None or not stdout_is_terminal():
+        return text or "-"
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def long_cells(entry: Entry, columns: Columns) -> dict[str, str]:
+    """Return the text of each column of a long line: kind, size, time, locality, checksum and path.
+
+    The size has a unit on a terminal and is in bytes in a pipe. If the storage lists localities and checksums, each
+    line has both columns, with `-` for an unknown value. If an entry has several checksums, the line has the shortest.
+    """
     shortest = min(entry.checksums.items(), key=lambda pair: (len(pair[1]), pair), default=None)
-    checksum = f"{':'.join(shortest) if shortest else '-':<16}  " if checksums else ""
-    size, time = size_text(entry.size), format_rfc3339(entry.mtime) or "-"
-    return f"{kind}  {size:>12}  {time:<20}  {locality}{checksum}{short_line(entry)}"
+    cells = {
+        "kind": "d" if entry.is_directory else "-",
+        "size": size_text(entry.size, human=columns.human),
+        "time": time_text(entry.mtime),
+        "locality": entry.locality or "-",
+        "checksum": ":".join(shortest) if shortest else "-",
+        "etag": entry.etag or "-",
+        "path": short_line(entry),
+    }
+    if columns.chosen is not None:
+        return {name: cells[name] for name in columns.chosen}
+    hidden = {"etag"}
+    if not columns.checksums:
+        hidden |= {"checksum"} | (set() if entry.locality else {"locality"})
+    return {name: text for name, text in cells.items() if name not in hidden}
 
 
 def entry_as_json(entry: Entry) -> dict[str, object]:

@@ -18,6 +18,7 @@ import typer
 from ctadata.cli.app import command_line
 from ctadata.cli.command_table import direct_only
 from ctadata.cli.completion import COMPLETION, rejoin_words
+from ctadata.cli.option_advice import advise
 from ctadata.cli.output import DIRECT, PROGRAM, discard, discard_if_full, end_output, prepare_streams, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
@@ -115,8 +116,9 @@ def _usage_line(error: Any) -> str:
 
 
 def _usage_words(error: Any) -> str:
-    if getattr(error, "possibilities", None):
-        return f"no such option {error.option_name}; did you mean {' or '.join(sorted(error.possibilities))}?"
+    if getattr(error, "option_name", None) and hasattr(error, "possibilities"):
+        advice = advise(error.ctx.info_name if error.ctx else "", error.option_name, error.possibilities or [])
+        return f"no such option{f' {error.option_name}; {advice}' if advice else f': {error.option_name}'}"
     text = str(error.format_message())
     if text == "Missing command.":
         names = list(error.ctx.command.commands)

@@ -272,4 +272,16 @@ Login = Annotated[bool, typer.Option("--login", help="If there is no token, log 
 NoClobber = Annotated[
     bool, typer.Option("--no-clobber", help="Keep existing files that differ; the exit code is then 8.")
 ]
+Human = Annotated[
+    bool,
+    typer.Option("-h", "-H", "--human-readable", help="Print sizes with units in a pipe too, as on a terminal."),
+]
+ColumnNames = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="NAMES",
+        help="Show these columns: kind, size, time, locality, checksum, etag, path; commas separate them.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")]

@@ -1,4 +1,4 @@
-"""Sort any number of entries by name, in bounded memory."""
+"""Sort any number of entries, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import heapq
 import itertools
 import pickle
 import tempfile
-from collections.abc import Iterable, Iterator
-from typing import IO
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any
 
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, Stopped, StorageFull
@@ -26,11 +26,27 @@ def name_key(entry: Entry) -> tuple[bytes, ...]:
     return tuple(part.encode("utf-8", "surrogatepass") for part in entry.path.parts)
 
 
-def sort_by_name(entries: Iterable[Entry], in_memory: int = IN_MEMORY) -> Iterator[Entry]:
-    """Yield the entries, sorted by name.
+def size_key(entry: Entry) -> tuple[object, ...]:
+    """Return the sort key by size: the largest entry first, those of unknown size last, equal ones by name."""
+    return entry.size is None, -(entry.size or 0), name_key(entry)
+
+
+def time_key(entry: Entry) -> tuple[object, ...]:
+    """Return the sort key by time: the newest entry first, those of unknown time last, equal ones by name."""
+    return entry.mtime is None, -(entry.mtime or 0), name_key(entry)
+
+
+SortKey = Callable[[Entry], tuple[Any, ...]]
+SORT_KEYS: dict[str, SortKey] = {"name": name_key, "size": size_key, "time": time_key}
+"""The sort keys by the words of `--sort-by`."""
+
+
+def sort_entries(entries: Iterable[Entry], in_memory: int = IN_MEMORY, key: SortKey = name_key) -> Iterator[Entry]:
+    """Yield the entries, sorted.
 
     Args:
         entries: The entries. An exception that this raises, except Stopped, is raised after the sorted entries.
+        key: Returns the sort key of an entry.
         in_memory: The number of entries that are sorted in memory. If there are more, sorted batches go to a temporary
             file.
 
@@ -40,11 +56,11 @@ def sort_by_name(entries: Iterable[Entry], in_memory: int = IN_MEMORY) -> Iterat
     """
     raised: list[Exception] = []
     remaining = _yield_until_error(entries, raised)
-    batch = sorted(itertools.islice(remaining, in_memory), key=name_key)
+    batch = sorted(itertools.islice(remaining, in_memory), key=key)
     if len(batch) < in_memory:
         yield from batch
     else:
-        yield from _merge_batches(batch, remaining, in_memory)
+        yield from _merge_batches(batch, remaining, in_memory, key)
     if raised:
         raise raised[0]
 
@@ -59,15 +75,15 @@ def _yield_until_error(entries: Iterable[Entry], raised: list[Exception]) -> Ite
         raised.append(error)
 
 
-def _merge_batches(batch: list[Entry], remaining: Iterator[Entry], size: int) -> Iterator[Entry]:
+def _merge_batches(batch: list[Entry], remaining: Iterator[Entry], size: int, key: SortKey) -> Iterator[Entry]:
     """Yield the merged batches of this size; they wait in a temporary file without a name."""
     try:
         with tempfile.TemporaryFile() as file:
             batches: list[tuple[int, int]] = []
             while batch:
                 batches.append(_write(file, batch))
-                batch = sorted(itertools.islice(remaining, size), key=name_key)
-            yield from heapq.merge(*(_read(file, *place) for place in batches), key=name_key)
+                batch = sorted(itertools.islice(remaining, size), key=key)
+            yield from heapq.merge(*(_read(file, *place) for place in batches), key=key)
     except OSError as error:
         kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
         words = f"local: the listing cannot be sorted: {error.strerror}"

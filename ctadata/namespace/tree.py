@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
+from ctadata.namespace.external_sort import SortKey, name_key
 from ctadata.namespace.listing import ErrorCallback, list_tree
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import RemotePath, escape_unprintable
@@ -34,22 +35,31 @@ ASCII = Pen("|-- ", "`-- ", "|   ")
 """The pen for terminals that cannot show the usual one."""
 
 
+def entry_name(entry: Entry) -> str:
+    """Return the name of an entry, safe for a terminal; that of a directory ends with a slash."""
+    return escape_unprintable(entry.path.name) + "/" * entry.is_directory
+
+
 def draw_tree(
     store: Store,
     top: Entry,
     *,
     depth: int | None = None,
     pen: Pen = Pen(),
+    key: SortKey = name_key,
+    label: Callable[[Entry], str] = entry_name,
     threads: int = WALKERS,
     on_error: ErrorCallback | None = None,
 ) -> Iterator[str]:
-    """Yield the lines of a tree, sorted by name, safe for a terminal.
+    """Yield the lines of a tree, each directory sorted, safe for a terminal.
 
     Args:
         store: The store.
         top: The top of the tree.
         depth: The number of levels to draw; nothing deeper is listed. None: all.
         pen: The branches.
+        key: Returns the sort key of an entry.
+        label: Returns the text for an entry.
         threads: The number of directories that are listed at the same time.
         on_error: See `list_tree`.
 
@@ -61,18 +71,16 @@ def draw_tree(
         for entry in list_tree(store, top.path, threads=threads, depth=depth, on_error=on_error):
             children[entry.path.parent].append(entry)
     yield escape_unprintable("/".join(top.path.parts)) + "/" * top.is_directory
-    waiting = _last_first(children, top.path, "")
+    waiting = _last_first(children, top.path, "", key)
     while waiting:
         entry, indent, last = waiting.pop()
-        yield (
-            indent + (pen.last if last else pen.branch) + escape_unprintable(entry.path.name) + "/" * entry.is_directory
-        )
-        waiting += _last_first(children, entry.path, indent + (pen.below if last else pen.past))
+        yield indent + (pen.last if last else pen.branch) + label(entry)
+        waiting += _last_first(children, entry.path, indent + (pen.below if last else pen.past), key)
 
 
 def _last_first(
-    children: dict[RemotePath, list[Entry]], path: RemotePath, indent: str
+    children: dict[RemotePath, list[Entry]], path: RemotePath, indent: str, key: SortKey
 ) -> list[tuple[Entry, str, bool]]:
     """Return the entries of a directory from the last to the first: entry, indent, whether it is the last."""
-    entries = sorted(children.pop(path, []), key=lambda entry: entry.path.name, reverse=True)
+    entries = sorted(children.pop(path, []), key=key, reverse=True)
     return [(entry, indent, number == 0) for number, entry in enumerate(entries)]

@@ -27,7 +27,7 @@ class TestHelp:
         out = cli(command, "--help", check=0).out
         examples, _, options = out.partition("\nOptions:")
         assert f"cta-data-direct {command}" in examples
-        for option in ("-P, --profile", "-d, --dev", "-v, --verbose", "-q, --quiet", "-h, --help"):
+        for option in ("-P, --profile", "-d, --dev", "-v, --verbose", "-q, --quiet", "--help"):
             assert option in options
         assert max(map(len, out.splitlines())) <= 80
         assert "..." not in cli("--help").out.partition("-h, --help")[2], "a summary is cut short"
@@ -67,7 +67,7 @@ class TestUsageErrors:
             (["get"], "get: an argument is missing, as in: "),
             (["exec"], "exec: an argument is missing, as in: exec -- COMMAND... (see cta-data-direct exec --help)"),
             (["put", "a"], "put: an argument is missing, as in: "),
-            (["list", "a", "b", "c"], "list: too many arguments: b c (see cta-data-direct list --help)"),
+            (["sync", "a", "b", "c"], "sync: too many arguments: c (see cta-data-direct sync --help)"),
             (
                 ["sync", "--max-delete", "x", "a", ":b"],
                 "sync: invalid value for '--max-delete': it must be a whole number (",
@@ -75,6 +75,11 @@ class TestUsageErrors:
             (["agent-log", "-n", "0"], "agent-log: invalid value for '-n' / '--lines': it must be 1 or more ("),
             (["get-token", "--min-life", "x"], "get-token: invalid value for '--min-life': it must be a number ("),
             (["list", "--recursiv"], "list: no such option --recursiv; did you mean --recursive"),
+            (["put", "--force", "a", "b"], "put: no such option --force; a file that differs is replaced anyway"),
+            (["get", "-o", "x", "a"], "get: no such option -o; the last argument is the target (see"),
+            (["sync", "--insecure", "a", ":b"], "sync: no such option --insecure; certificates are always verified"),
+            (["put", "--purge", "a", "b"], "put: no such option: --purge (see cta-data-direct put --help)"),
+            (["list", "--columns", "sise", "a"], "there is no column 'sise' (the columns are kind, size, time"),
             (["list", "-Z"], "list: no such option: -Z (see cta-data-direct list --help)"),
             (["config", "-P"], "config: option '-P' requires an argument (see cta-data-direct config --help)"),
             (["get", "a", "-j"], "get: option '-j' requires an argument (see cta-data-direct get --help)"),

@@ -15,7 +15,7 @@ from memory import peak, stays_below
 from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound, Stopped, StorageFull
 from ctadata.namespace import external_sort
-from ctadata.namespace.external_sort import name_key, sort_by_name
+from ctadata.namespace.external_sort import name_key, sort_entries
 from ctadata.paths import RemotePath
 
 NAMES = ["a", "a.b", "a b", "A", "é", "z", "\ue000", "\U0001f600", "日", "\udcff", "10", "9", "-"]
@@ -27,20 +27,20 @@ def entry(*parts: str, **more: object) -> Entry:
 
 
 def test_the_bytes_of_names_are_compared() -> None:
-    assert [e.path.name for e in sort_by_name(entry(name) for name in NAMES)] == ORDERED
+    assert [e.path.name for e in sort_entries(entry(name) for name in NAMES)] == ORDERED
     assert ORDERED.index("\ue000") < ORDERED.index("\U0001f600")  # which UTF-16 has the other way round
 
 
 def test_a_directory_comes_before_what_is_in_it_and_that_stays_together() -> None:
     paths = [("a.b",), ("a", "z"), ("a",), ("a", "b", "c"), ("a", "b")]
-    got = [e.path.parts[1:] for e in sort_by_name(entry(*path) for path in paths)]
+    got = [e.path.parts[1:] for e in sort_entries(entry(*path) for path in paths)]
     assert got == [("a",), ("a", "b"), ("a", "b", "c"), ("a", "z"), ("a.b",)]
 
 
 @pytest.mark.parametrize("number", [0, 1, 9, 10, 11, 20, 4321])
 def test_more_than_memory_may_hold(number: int, rng: random.Random) -> None:
     entries = [entry(f"{rng.random()}", mtime=float(i), checksums={"md5": f"{i}"}) for i in range(number)]
-    assert list(sort_by_name(iter(entries), in_memory=10)) == sorted(entries, key=name_key)
+    assert list(sort_entries(iter(entries), in_memory=10)) == sorted(entries, key=name_key)
 
 
 @pytest.mark.parametrize("in_memory", [2, 100])
@@ -51,7 +51,7 @@ def test_the_entries_before_an_error_come_before_it(in_memory: int) -> None:
 
     got: list[str] = []
     with pytest.raises(NotFound):
-        got.extend(e.path.name for e in sort_by_name(broken(), in_memory))
+        got.extend(e.path.name for e in sort_entries(broken(), in_memory))
     assert got == ORDERED
 
 
@@ -63,7 +63,7 @@ def test_a_stop_is_one_at_once(error: BaseException) -> None:
 
     got: list[Entry] = []
     with pytest.raises(type(error)):
-        got.extend(sort_by_name(stopped()))
+        got.extend(sort_entries(stopped()))
     assert got == []
 
 
@@ -73,7 +73,7 @@ def test_a_disk_without_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(StorageFull, match="No space left"):
-        list(sort_by_name((entry(name) for name in NAMES), in_memory=3))
+        list(sort_entries((entry(name) for name in NAMES), in_memory=3))
 
 
 def test_nothing_is_left_and_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_nothing_is_left_and_memory_is_bounded(tmp_path: Path, monkeypatch: pyte
     number = 3000
 
     def ordered(in_memory: int) -> None:
-        got = sort_by_name((entry(f"{i * 7919 % number:06}") for i in range(number)), in_memory)
+        got = sort_entries((entry(f"{i * 7919 % number:06}") for i in range(number)), in_memory)
         assert all(e.path.name == f"{i:06}" for i, e in enumerate(got))
 
     assert stays_below(peak(lambda: ordered(number + 1)) // 3, lambda: ordered(150))

@@ -9,6 +9,7 @@ import typer
 from ctadata.cli import command_context, options
 from ctadata.cli.output import say, stdout_is_terminal, write_json, write_line
 from ctadata.entries import Entry
+from ctadata.errors import UsageError
 from ctadata.namespace.du import Usage, measure_usage
 from ctadata.progress import units
 
@@ -17,9 +18,10 @@ def du(
     ctx: typer.Context,
     paths: command_context.Paths,
     depth: command_context.Depth = "1",
-    human: Annotated[
-        bool, typer.Option("-H", "--human-readable", help="Print sizes with units in a pipe too, as on a terminal.")
-    ] = False,
+    human: options.Human = False,
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="KEY", help="Sort the lines by name, or by size with the largest first.")
+    ] = "name",
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -28,18 +30,23 @@ def du(
     \b
       cta-data-direct du home:                  its directories, then the sum
       cta-data-direct du -L 0 'lst/run_*'       one line for each
+      cta-data-direct du --sort size home:      the largest first
       cta-data-direct du --json lst/run1        bytes, files, directories
 
     It shows one level, unless -L says otherwise. It adds the sizes of files;
     the space that their copies on disk and tape need is not known.
     """
     levels = command_context.parse_depth(depth)
+    if sort not in ("name", "size"):
+        raise UsageError(f"nothing can be sorted by {sort!r}", hint="the keys are name, size")
     words = human or stdout_is_terminal()
     with command_context.open_context(ctx, token_file) as context:
 
         def count(entry: Entry) -> None:
             with command_context.collect_failures(entry) as on_error:
                 parts = measure_usage(context.session.store, entry, depth=levels, on_error=on_error)
+                if sort == "size":
+                    parts[:-1] = sorted(parts[:-1], key=lambda part: (-part.size, part.path))
                 for part in parts:
                     _print_usage(part, directory=entry.is_directory, words=words, json=json)
                 if unsized := parts[-1].unsized:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import command_context, options
-from ctadata.cli.entry_lines import Columns, write_entry
+from ctadata.cli.entry_lines import Columns, read_columns, write_entries
 from ctadata.entries import Entry
 from ctadata.namespace.find import Criteria
 from ctadata.namespace.find import find as search
@@ -31,6 +31,7 @@ def find(
     older: Annotated[str | None, typer.Option("--older", metavar="AGE|DATE", help="Not changed since then.")] = None,
     kind: Annotated[str | None, typer.Option("--kind", metavar="f|d", help="Only files, or only directories.")] = None,
     long: Annotated[bool, typer.Option("-l", "--long", help="Print long lines, as list -l does.")] = False,
+    columns: options.ColumnNames = None,
     null: Annotated[bool, typer.Option("-0", "--null", help="End each path with NUL in place of a new line.")] = False,
     json: options.Json = False,
     token_file: options.TokenFile = None,
@@ -49,12 +50,13 @@ def find(
     nothing matches, the exit code is 0.
     """
     criteria = Criteria.read(names=name or [], sizes=size or [], newer=newer, older=older, kind=kind, now=time.time())
+    chosen = read_columns(columns)
     with command_context.open_context(ctx, token_file) as context:
-        columns = Columns(long=long, null=null, json=json, checksums=context.session.store.features.lists_checksums)
+        features = context.session.store.features
+        form = Columns(long or bool(chosen), null, json, features.lists_checksums, chosen=chosen)
 
         def search_below(top: Entry) -> None:
             with command_context.collect_failures(top) as on_error:
-                for entry in search(context.session.store, top, criteria, on_error=on_error):
-                    write_entry(entry, columns)
+                write_entries(search(context.session.store, top, criteria, on_error=on_error), form)
 
         command_context.for_each(command_context.find_all(context.session, paths), search_below)

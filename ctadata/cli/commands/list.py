@@ -1,4 +1,4 @@
-"""The command `list`: the entries of a directory, one a line, sorted by name or as the storage sends them."""
+"""The command `list`: the entries of directories, one a line, sorted or as the storage sends them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, transfer_options
-from ctadata.cli.completion import complete_remote
-from ctadata.cli.entry_lines import Columns, write_entry
-from ctadata.cli.locations import read_location
+from ctadata.cli import command_context, options, transfer_options
+from ctadata.cli.entry_lines import Columns, read_columns, read_sort_key, write_entries
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.signals import stop_on_signals
 from ctadata.errors import UsageError
-from ctadata.namespace.external_sort import sort_by_name
+from ctadata.namespace.external_sort import SortKey, name_key, sort_entries
 from ctadata.namespace.filters import Filters
 from ctadata.namespace.kept_mtimes import with_kept_mtimes
 
@@ -23,15 +21,12 @@ if TYPE_CHECKING:
 
 def list_(
     ctx: typer.Context,
-    path: Annotated[
-        str,
-        typer.Argument(
-            metavar="PATH", help="From the root of the storage.", autocompletion=complete_remote, callback=read_location
-        ),
-    ] = "/",
+    paths: command_context.SomePaths = None,
     long: Annotated[
         bool, typer.Option("-l", "--long", help="Show kind, size, time, locality and checksum too.")
     ] = False,
+    human: options.Human = False,
+    columns: options.ColumnNames = None,
     recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="List everything below.")] = False,
     include: transfer_options.Include = None,
     exclude: transfer_options.Exclude = None,
@@ -51,6 +46,10 @@ def list_(
             help="Sort by name, or not; without -r, -0 and --json sorted.",
         ),
     ] = None,
+    sort_by: Annotated[
+        str | None,
+        typer.Option("--sort-by", metavar="KEY", help="Sort by name, size or time; --sort size is the same."),
+    ] = None,
     token_file: options.TokenFile = None,
     login: options.Login = False,
 ) -> None:
@@ -59,7 +58,9 @@ def list_(
     \b
       cta-data-direct list                          the root of the storage
       cta-data-direct list -l lst/some/run          with size and time
-      cta-data-direct list home:                    your home on the storage
+      cta-data-direct list -lh lst | less           units in a pipe too
+      cta-data-direct list -l --sort size lst home: two directories
+      cta-data-direct list --columns size,path lst  these columns
       cta-data-direct list -r lst | grep fits.fz    every path below
       cta-data-direct list -r --include '*.h5' lst  every path that matches
       cta-data-direct list 'lst/run_*/*.h5'         paths of one level
@@ -68,26 +69,48 @@ def list_(
       cta-data-direct list --json lst | jq .size    for programs
 
     Each line is a full path that the other commands accept as it is. The path
-    of a directory ends with a slash. Times are in UTC. One directory is sorted
-    by name, in the order of LC_ALL=C. With -r, -0, --json or --unsorted each
-    line is written as soon as the storage sends the entry.
+    of a directory ends with a slash. Times are local on a terminal, and in UTC
+    in a pipe. Each directory is sorted by name, in the order of LC_ALL=C. With
+    -r, -0, --json or --unsorted each line is written as soon as the storage
+    sends the entry. Sorted by size, the largest comes first; by time, the
+    newest.
     """
     common = options.begin(ctx)
+    key = _sort_key(sort, sort_by, by_name=not (recursive or null or json))
+    chosen = read_columns(columns)
+    filters = Filters.read(include or [], exclude or [])
     if login:
         log_in_if_needed(common.resolve(), token_file)
     with stop_on_signals() as stop, common.session(stop, token_file) as session:
-        if versions:
-            plain = not (include or exclude or null or mtime)
-            _list_versions(session, path, recursive=recursive, json=json, plain=plain)
-            return
-        filters = Filters.read(include or [], exclude or [])
-        columns = Columns(long=long, null=null, json=json, checksums=session.store.features.lists_checksums)
-        entries = session.list(path, recursive=recursive, filters=filters)
-        if sort is None:
-            sort = not (recursive or null or json)
-        entries = sort_by_name(entries) if sort else entries
-        for entry in with_kept_mtimes(session.store, entries) if mtime else entries:
-            write_entry(entry, columns)
+        form = Columns(long or human or bool(chosen), null, json, session.store.features.lists_checksums, human, chosen)
+        plain = not (include or exclude or null or mtime or chosen or sort_by)
+
+        def list_one(path: str) -> None:
+            if versions:
+                _list_versions(session, path, recursive=recursive, json=json, plain=plain)
+                return
+            entries = session.list(path, recursive=recursive, filters=filters)
+            entries = entries if key is None else sort_entries(entries, key=key)
+            entries = with_kept_mtimes(session.store, entries) if mtime else entries
+            write_entries(entries, form, together=key is not None)
+
+        if len(paths or ()) > 1:
+            command_context.for_each(paths or (), list_one)
+        else:
+            list_one(*(paths or ["/"]))
+
+
+def _sort_key(sort: bool | None, sort_by: str | None, *, by_name: bool) -> SortKey | None:
+    """Return the sort key that the options ask for; None if the entries stay as the storage sends them.
+
+    Raises:
+        UsageError: There is no such key, or the options exclude each other.
+    """
+    if sort_by is not None:
+        if sort is False:
+            raise UsageError("--sort-by and --unsorted exclude each other")
+        return read_sort_key(sort_by)
+    return name_key if (by_name if sort is None else sort) else None
 
 
 def _list_versions(session: Session, path: str, *, recursive: bool, json: bool, plain: bool) -> None:
