@@ -114,9 +114,18 @@ def _copy_in_place(origin: Session, target: Session) -> CopyInPlace | None:
     return copy_file
 
 
+def must_pass_through(origin: Session, target: Session) -> bool:
+    """Return whether only this machine can pass the bytes of a copy on, because no server of the two sites can."""
+    return _has_no_door(origin, target) and _copy_in_place(origin, target) is None
+
+
+def _has_no_door(*sessions: Session) -> bool:
+    return any(isinstance(session.tokens, AccessKeys) for session in sessions)
+
+
 def _refuse_stores_without_doors(*sessions: Session) -> None:
     """Raise Unsupported if a server of one of the sessions takes no part in copies between servers."""
-    if any(isinstance(session.tokens, AccessKeys) for session in sessions):
+    if _has_no_door(*sessions):
         what = "an S3 store copies inside one server, and takes no part in copies between servers"
         raise Unsupported(what, hint="--through copies through this machine")
 

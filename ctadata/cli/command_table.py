@@ -51,6 +51,7 @@ DIRECT_COMMANDS: Sections = {
         "du": CommandEntry("du", "du", "Add up the sizes of the files in directories.", _SIZES_BY_H),
         "find": CommandEntry("find", "find", "Find files and directories below directories."),
         "checksum": CommandEntry("checksum", "checksum", "Show the storage's checksums, without reading the files."),
+        "browse": CommandEntry("browse", "browse", "Browse files in two panes, here and there, and copy them."),
         "get-home": CommandEntry("stat", "get_home", "Print the path of your home on the storage."),
     },
     "Transfer files": {

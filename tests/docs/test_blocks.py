@@ -3,11 +3,13 @@
 import configparser
 import contextlib
 import os
+import pty
 import re
 import shlex
 import subprocess
 import sys
 import sysconfig
+import termios
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,6 +143,23 @@ def check_unit(text: str, env: dict[str, str], tmp_path: Path) -> None:
     assert str(LoginNeeded.exit_code) in codes
 
 
+def leave_with_f10(line: str, env: dict[str, str], cwd: Path) -> None:
+    """A command that fills the terminal: it draws its keys, and F10 ends it."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 80))
+    command = ["setsid", "--ctty", "--wait", "bash", "-c", line]
+    process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=env | {"TERM": "xterm"}, cwd=cwd)
+    os.close(its)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the program has ended
+        while block := os.read(ours, 65536):
+            if b"F10" in block and b"F10" not in shown:
+                os.write(ours, b"\x1b[21~")
+            shown += block
+    os.close(ours)
+    assert (process.wait(PATIENCE), b"F10" in shown) == (0, True), shown.decode(errors="replace")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str, str], tmp_path: Path) -> None:
     found = blocks(page)
@@ -152,6 +171,9 @@ def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str
             cwd = ROOT if "bin/demo" in text or "pip install ." in text else tmp_path / "here"
             set_elsewhere = {"CTADATA_DOOR": "https://192.0.2.1"} if "bin/demo" in text else {}  # nothing to the demo
             run(["bash", "-euo", "pipefail"], text, env | set_elsewhere, cwd)
+        elif language == "terminal":
+            for line in text.splitlines():
+                leave_with_f10(line, env, tmp_path / "here")
         elif language == "python":
             (tmp_path / "block.py").write_text(text)  # a process that it spawns imports it again
             run([sys.executable, str(tmp_path / "block.py")], "", env, tmp_path / "here")

@@ -18,7 +18,6 @@ from ctadata.errors import Forbidden
 from ctadata.namespace.name_check import check_for_others
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.sharing import Shares
 
 
 def share(
@@ -63,8 +62,8 @@ def share(
         if set(activities) <= {"download", "list"}:
             _check_there(store, where)
         check_for_others(store, where)
-        sharer = store if isinstance(store, Shares) else context.session.site.door
-        link = sharer.share(where, lifetime=life, activities=activities, addresses=address or ())
+        maker = context.session.site.link_maker(store)
+        link = maker.share(where, lifetime=life, activities=activities, addresses=address or ())
     until = format_rfc3339(link.expires)
     if json:
         write_json({"url": link.url, "expires": until, "macaroon": link.secret})

@@ -9,11 +9,13 @@ from ctadata.config.profile import Profile
 from ctadata.errors import Unsupported
 from ctadata.http.client import Client
 from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
 from ctadata.stores.dcache.door import Door
 from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.tape import TapeLibrary
 from ctadata.stores.factory import open_frontend
 from ctadata.stores.recalls import Recalls
+from ctadata.stores.sharing import Shares
 from ctadata.tokens.origins import origin_of, trusted_origins
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ class Site:
         """The door, for macaroons and copies. Raises ConfigError for an invalid door, Unsupported without a door."""
         door = str(origin_of(self._profile.door, f"the door of the profile {self._profile.name}"))
         return Door(self._require_client, door, root=self._root)
+
+    def link_maker(self, store: Store) -> Shares:
+        """Return what makes links to files: the store if it can (S3), else the door."""
+        return store if isinstance(store, Shares) else self.door
 
     @property
     def probe(self) -> Probe:
