@@ -46,14 +46,14 @@ def apache(folder: Path) -> Iterator[Server]:
         raise NotStarted("the server is Apache: it needs the Debian package apache2-bin")
     ca, certificate = _certificates(folder)
     _make_folders(folder)
-    port = _free_port()
+    port = free_port()
     settings = {"D": str(folder), "PORT": str(port), "MODULES": str(MODULES), "CERT": str(certificate)}
     as_root = ["-DAS_ROOT"] if os.geteuid() == 0 else []
     command = [program, "-f", str(CONFIGURATION), "-DFOREGROUND", *as_root]
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=out, stderr=out)
     try:
-        _wait(process, port, folder)
+        wait_for_port(process, port, folder, "Apache")
         yield Server(port, folder / "data", ca, process.pid)
     finally:
         process.terminate()
@@ -76,14 +76,16 @@ def _make_folders(folder: Path) -> None:
             shutil.chown(folder / name, "www-data", "www-data")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+def wait_for_port(process: subprocess.Popen[bytes], port: int, folder: Path, name: str) -> None:
+    """Wait until a server listens; raise NotStarted, with what it said, if it ends or takes too long."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
@@ -91,4 +93,4 @@ def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
                 return
         time.sleep(0.02)
     said = "".join((folder / name).read_text(errors="replace") for name in ("out", "log") if (folder / name).exists())
-    raise NotStarted(f"Apache did not come up; it said:\n{said[-2000:]}")
+    raise NotStarted(f"{name} did not come up; it said:\n{said[-2000:]}")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from bench import trees
 from bench.far import far
-from bench.figures import Row, Target
+from bench.figures import Row, Target, alone, compare, missing
+from bench.nginx import LIMIT, Nginx, is_installed, nginx
 from bench.peers import Peers
+from bench.server import free_port
 from bench.setting import Client, Missing, Setting
-from bench.work import SMALL, against
+from bench.work import OURS_FAILED, SMALL, against
 
 DISTANCES = (20, 100)
 """Round trips in milliseconds."""
@@ -29,17 +31,20 @@ class Place:
     """The server, seen from a distance.
 
     at: the benchmark.   port: of the proxy.   milliseconds: one round trip.   local: a copy of the tree.
+    server: the server in words, if it is not Apache.
     """
 
     at: Setting
     port: int
     milliseconds: int
     local: Path
+    server: str = ""
 
     @property
     def what(self) -> str:
         """The tree in words."""
-        return f"{self.at.sizes.far:,} x 10 kB in {self.at.sizes.far_folders} folders"
+        tree = f"{self.at.sizes.far:,} x 10 kB in {self.at.sizes.far_folders} folders"
+        return f"{tree}, {self.server}" if self.server else tree
 
     @property
     def files(self) -> tuple[int, int]:
@@ -83,8 +88,49 @@ def small_far(at: Setting) -> Iterator[Row]:
             place = Place(at, port, milliseconds, local)
             for work in (_get, _put, _list, _again):
                 yield from work(place)
+        if is_installed():
+            yield from _at_nginx(at, milliseconds, local)
+        else:
+            yield missing(
+                f"nginx, at {milliseconds} ms", "-", "s", None, "nginx or its module dav-ext is not installed"
+            )
     for folder in (data / "far", local):
         shutil.rmtree(folder)
+
+
+def _at_nginx(at: Setting, milliseconds: int, local: Path) -> Iterator[Row]:
+    plain, certificate = free_port(), at.server.data.parent / "server.pem"
+    with (
+        far(plain, milliseconds) as pool,
+        nginx(at.folder / f"nginx-{milliseconds}", at.server.data, certificate, plain, pool) as running,
+        far(running.limited, milliseconds) as limited,
+        far(running.door, milliseconds) as door,
+    ):
+        place = Place(at, pool, milliseconds, local, "nginx")
+        for work in (_get, _put, _list, _again):
+            yield from work(place)
+        yield from _get(Place(at, door, milliseconds, local, "door that redirects"))
+        yield from _limited(Place(at, limited, milliseconds, local, f"door that takes {LIMIT}/s"), running)
+
+
+def _limited(place: Place, running: Nginx) -> Iterator[Row]:
+    """Requests a second against the limit, and refusals after the first second."""
+    work = f"get -r, {place.what}, at {place.milliseconds} ms"
+    client, rates, refusals = place.at.ours(
+        "get", "-q", "-r", "far/", place.at.out, port=place.port, makes=place.at.out, expected=place.files
+    ), list[tuple[float, float]](), list[float]()  # fmt: skip
+    for _ in range(place.at.sizes.rounds):
+        before = len(running.answers(running.limited))
+        result = place.at.rounds({"ours": client}, 1)["ours"]
+        if isinstance(result, Missing):
+            yield missing(work, "the limit", "requests/s", Target(0.85), f"{OURS_FAILED}{result.why}")
+            return
+        answers = running.answers(running.limited)[before:]
+        served = [at for at, status in answers if status != 429]
+        rates.append((len(served) / (served[-1] - served[0]), float(LIMIT)))
+        refusals.append(sum(at > answers[0][0] + 1 for at, status in answers if status == 429))
+    yield compare(work, "the limit", "requests/s", rates, Target(0.85), rate=True)
+    yield alone(f"{work}: answers 429 after the first second", "answers", refusals, Target(0, most=True))
 
 
 def _get(place: Place) -> Iterator[Row]:

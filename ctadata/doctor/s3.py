@@ -112,6 +112,6 @@ class _FirstByte:
     def begin(self, delivery: Delivery) -> None:
         """Do nothing."""
 
-    def write(self, block: bytes) -> None:  # noqa: ARG002
+    def write(self, block: bytes | memoryview) -> None:  # noqa: ARG002
         """Stop the reading."""
         raise StopReading

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 from collections.abc import Callable
@@ -21,12 +22,17 @@ from ctadata.http.timeouts import Limits
 
 log = logging.getLogger("ctadata.http")
 
-BATCH_BLOCKS = 6
-"""The number of body blocks (16 KiB each, libcurl's CURL_MAX_WRITE_SIZE) that are given to the consumer at a time.
+PIECE = 1 << 20
+"""The least number of bytes that the consumer of a longer body receives at a time.
 
-libcurl waits at each block until no other thread runs Python, so the callback only keeps the block. After a batch is
-freed, up to 128 KiB stay with the process (M_TRIM_THRESHOLD, mallopt(3)) and need no new system call.
+A body that is not longer, or does not tell its length, is given on as it arrives.
 """
+
+SLICE = 128 << 10
+"""The largest number of bytes that the consumer of any other body receives at a time."""
+
+PIECE_SECONDS = 0.25
+"""Seconds after which the consumer receives fewer bytes too."""
 
 _ABORT = -1  # aborts the transfer as the result of any callback
 _BLANK = (b"\r\n", b"\n")  # the lines that end a head
@@ -76,14 +82,15 @@ class Exchange:
         self._lines: list[bytes] = []
         self._continued = False
         self._response: Response | None = None
-        self._blocks: list[bytes] = []
+        self._body = io.BytesIO()
+        self._least = 1  # bytes that the consumer receives at a time
         self._collected = bytearray()
         self._consume: Consumer = self._collect
         self._has_enough = False
         self._error: BaseException | None = None
         self._began = self._progress_time = self._answered = clock()
         self._progress_bytes = 0
-        self._next_check = self._progress_time + TICK
+        self._next_check = self._next_piece = self._progress_time + TICK
         self._watch = watch
         self._last_state: tuple[bool, int] = (False, 0)
         self._last_byte = self._progress_time
@@ -122,7 +129,7 @@ class Exchange:
 
     def _run(self, handle: CurlHandle) -> tuple[int, str]:
         code, message = handle.run(partial(self._on_step, handle.curl))
-        if self._lines or self._blocks:
+        if self._lines or self._body.tell():
             self._deliver()
         return code, message
 
@@ -153,9 +160,9 @@ class Exchange:
         request, option = self.request, curl.setopt
         option(pycurl.URL, request.url)
         option(pycurl.HTTPHEADER, request.lines)
-        # libcurl waits for each callback until no other thread runs Python, and `list.append` is the quickest one
+        # libcurl calls these for each line and each TLS record, and waits until no other thread runs Python
         option(pycurl.HEADERFUNCTION, self._lines.append if request.expect is None else self._on_header)
-        option(pycurl.WRITEFUNCTION, self._on_body)
+        option(pycurl.WRITEFUNCTION, self._body.write)
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
         if request.fresh:
             option(pycurl.FRESH_CONNECT, 1)
@@ -218,30 +225,24 @@ class Exchange:
             if status < 300 and self._accept is not None:
                 self.accepted = True
                 self._consume = self._accept(response) or self._collect
+                length = headers.get("Content-Length") or ""
+                self._least = PIECE if length.isdecimal() and int(length) > PIECE else 1
         self._lines.clear()
 
-    def _on_body(self, block: bytes) -> int | None:
-        self._blocks.append(block)
-        if len(self._blocks) < BATCH_BLOCKS:
-            return None
-        try:
-            self._deliver()
-        except _Enough:
-            return _ABORT
-        except BaseException as error:  # noqa: BLE001
-            return self._keep(error)
-        return None
-
     def _deliver(self) -> None:
-        """Read the head that has come, and give the blocks of the body to the consumer."""
+        """Read the head that has come, and give the bytes of the body to the consumer."""
         if self._response is None:
             self._read_heads()
-        if self._blocks:
-            blocks, self._blocks = self._blocks, []
-            for block in blocks:
-                self._consume(block)
+        if size := self._body.tell():
+            step = size if self._least == PIECE else SLICE
+            with self._body.getbuffer() as buffer:
+                for start in range(0, size, step):
+                    with buffer[start : min(start + step, size)] as block:
+                        self._consume(block)
+            self._body.seek(0)
+        self._next_piece = self._clock() + PIECE_SECONDS
 
-    def _collect(self, block: bytes) -> None:
+    def _collect(self, block: memoryview) -> None:
         room = BODY_LIMIT - len(self._collected)
         self._collected += block[:room]
         if len(block) > room:
@@ -278,12 +279,12 @@ class Exchange:
     # The time limits
 
     def _on_step(self, curl: Any) -> None:
-        """Deliver the blocks, check the stop event, and check the time limits every `TICK` seconds."""
-        if self._lines or self._blocks:
+        """Deliver what has come, check the stop event, and check the time limits every `TICK` seconds."""
+        now, is_stopped = self._clock(), self._stop.is_set()
+        if self._lines or self._body.tell() >= self._least or now >= self._next_piece or is_stopped:
             self._deliver()
-        if self._stop.is_set():
+        if is_stopped:
             raise Stopped("stopped")
-        now = self._clock()
         if now >= self._next_check:
             self._next_check = now + TICK
             self._check_silence(curl, now)
@@ -323,7 +324,7 @@ class Exchange:
             raise _Enough
 
 
-def _discard(_block: bytes) -> None:
+def _discard(_block: memoryview) -> None:
     """Take a block when the exchange is over."""
 
 

@@ -220,8 +220,8 @@ class InMemory:
         self._file.seek(0)
 
 
-Consumer = Callable[[bytes], None]
-"""Take the next block of a body."""
+Consumer = Callable[[memoryview], None]
+"""Take the next bytes of a body. They are valid until the function returns: it copies what it keeps."""
 
 Watch = Callable[[float], None]
 """Observe a transfer: called a few times a second with the seconds since the last byte of the response.

@@ -271,7 +271,7 @@ class JsonClient:
             )
 
 
-def _append(content: bytearray, block: bytes, origin: Origin) -> None:
+def _append(content: bytearray, block: memoryview, origin: Origin) -> None:
     content += block
     if len(content) > MAX_BODY:
         raise ServerTrouble(f"the answer is too long: {origin}")

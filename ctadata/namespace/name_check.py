@@ -188,5 +188,5 @@ class _Byte:
     def begin(self, delivery: Delivery) -> None:
         """Accept the byte."""
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Accept the byte."""

@@ -119,8 +119,8 @@ class Sink(Protocol):
         method again if it has to start anew: all bytes since the last call are then invalid.
         """
 
-    def write(self, block: bytes) -> None:
-        """Take the next bytes.
+    def write(self, block: bytes | memoryview) -> None:
+        """Take the next bytes. They are valid until the method returns: it copies what it keeps.
 
         Raises:
             StopReading: The sink wants no further bytes.

@@ -38,7 +38,7 @@ class BufferSink:
         if delivery.start != self._start + self.done or delivery.stop is None or delivery.stop > stop:
             raise refuse_whole_file()
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Take the next bytes."""
         end = self.done + len(block)
         self._view[self.done : end] = block
@@ -66,9 +66,9 @@ class GatheringSink:
         self._blocks.clear()
         self._digests = delivery.digests
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Take the next bytes."""
-        self._blocks.append(block)
+        self._blocks.append(bytes(block))
 
     @property
     def content(self) -> bytes:

@@ -92,7 +92,7 @@ class EarlyRead:
             raise StopReading
         self._sink.begin(delivery)
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Pass the next bytes on to the download."""
         assert self._sink is not None
         self._sink.write(block)

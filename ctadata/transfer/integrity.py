@@ -121,7 +121,7 @@ class _Count:
         """Start at zero."""
         self.size = 0
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Count the bytes of a block."""
         self.size += len(block)
 

@@ -220,16 +220,13 @@ class SegmentedDownload:
         segment = segments.take(alone=self.alone)
         if segment is None:
             return False
-        room = min(self.run.rules.block_size(sink.GATHERED), self.entry.size or sink.GATHERED)
-        stream = sink.Sink(self, segments, segment, self.part.block_writer(segment.at), room)
+        piece = self.run.rules.block_size(sink.PIECE)
+        stream = sink.Sink(self, segments, segment, self.part.block_writer(segment.at), piece)
         whole = self.alone and (segment.start, segment.stop) == (0, self.entry.size)
         ended = False
         try:
             reader = self._open(segments)
-            try:
-                reader.send(stream, segment.start, None if whole else segment.stop)
-            finally:
-                stream.flush()
+            reader.send(stream, segment.start, None if whole else segment.stop)
             if segment.stop is None:
                 segments.end_at(segment)
             if not segment.is_done and not segments.is_invalid:
@@ -307,7 +304,8 @@ class SegmentedDownload:
         self._kept_mtime = delivery.kept_mtime if delivery.kept_mtime is not None else self._kept_mtime
 
     def take(self, segments: Segments, segment: Segment, block: memoryview) -> None:
-        """Write the next bytes of a stream into the part; see `sink.Receiver`."""
+        """Write the next bytes of a stream into the part; see `sink.Receiver`. Raises Stopped."""
+        self.run.check_stop()
         at = segment.at
         segments.add(segment, block, self.part.write, hashing=self.hashing)
         if self.alone:

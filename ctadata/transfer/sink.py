@@ -1,8 +1,7 @@
-"""The sink of one stream: collect the small blocks that libcurl gives, and write them into the part in larger ones."""
+"""The sink of one stream: write the bytes that arrive into the part, and note them in its journal."""
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 from ctadata.errors import IntegrityError
@@ -10,11 +9,8 @@ from ctadata.stores.base import Delivery, StopReading
 from ctadata.transfer.resume_journal import BlockWriter
 from ctadata.transfer.segments import Segment, Segments
 
-GATHERED = 1 << 20
-"""Bytes that are collected before they are written."""
-
-GATHERED_FOR = 0.25
-"""Seconds after which fewer bytes are written too."""
+PIECE = 1 << 20
+"""The largest number of bytes that are written at a time: then the progress is reported, and the rate is kept."""
 
 
 class Receiver(Protocol):
@@ -31,7 +27,7 @@ class Sink:
     """The sink of one stream; see `ctadata.stores.base.Sink`."""
 
     def __init__(
-        self, receiver: Receiver, segments: Segments, segment: Segment, journal: BlockWriter | None, room: int
+        self, receiver: Receiver, segments: Segments, segment: Segment, journal: BlockWriter | None, piece: int
     ) -> None:
         """Prepare for the bytes of one segment.
 
@@ -40,55 +36,36 @@ class Sink:
             segments: The ranges that the segment belongs to.
             segment: The range that the stream fetches.
             journal: Writes the finished blocks into the journal; None: without a journal.
-            room: The largest number of bytes to collect.
+            piece: The largest number of bytes to write at a time.
         """
         self.receiver = receiver
         self.segments = segments
         self.segment = segment
         self.journal = journal
-        self.gathered = bytearray(room)
-        self.waiting = 0
-        self.due = 0.0
+        self.piece = piece
 
     def begin(self, delivery: Delivery) -> None:
         """Check the answer before its bytes are taken."""
         self.receiver.begin(delivery, self.segment)
-        self.due = time.monotonic() + GATHERED_FOR
 
-    def write(self, block: bytes) -> None:
-        """Collect the next bytes.
+    def write(self, block: bytes | memoryview) -> None:
+        """Write the next bytes into the part.
 
         Raises:
             StopReading: The file starts again, so these bytes no longer count.
             IntegrityError: The server sends more bytes than the segment has.
         """
         stop = self.segment.stop
-        if stop is not None and self.segment.at + self.waiting + len(block) > stop:
+        if stop is not None and self.segment.at + len(block) > stop:
             raise IntegrityError(f"more bytes arrive than the {stop} of the file")
-        rest: bytes | memoryview = block
+        rest = memoryview(block)
         while rest:
-            room = len(self.gathered) - self.waiting
-            taken, rest = (rest, b"") if len(rest) <= room else (memoryview(rest)[:room], memoryview(rest)[room:])
-            end = self.waiting + len(taken)
-            self.gathered[self.waiting : end] = taken
-            self.waiting = end
-            if end < len(self.gathered) and time.monotonic() < self.due:
-                return
-            self.flush()
             if self.segments.is_invalid:
                 raise StopReading
-
-    def flush(self) -> None:
-        """Write the collected bytes into the part."""
-        if not self.waiting:
-            return
-        block, self.waiting = memoryview(self.gathered)[: self.waiting], 0
-        self.due = time.monotonic() + GATHERED_FOR
-        if self.segments.is_invalid:
-            return
-        self.receiver.take(self.segments, self.segment, block)
-        if self.journal is not None:
-            self.journal.add(block)
+            piece, rest = rest[: self.piece], rest[self.piece :]
+            self.receiver.take(self.segments, self.segment, piece)
+            if self.journal is not None:
+                self.journal.add(piece)
 
     def end_journal(self) -> None:
         """Write the last, incomplete block into the journal, unless it no longer counts."""

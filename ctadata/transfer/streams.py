@@ -156,15 +156,15 @@ class _StreamedFile:
         # the digest of the whole proves at the end what a tag proves now
         return bool(first.digests or self.entry.checksums) or tags_match(delivery.etag, first.etag)
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Pass the next bytes on."""
         skipped = min(self._skip, len(block))
         self._skip -= skipped
-        block = bytes(block[skipped:])
-        self._hasher.update(block)
-        self.write_on(block)
-        self.offset += len(block)
-        self.run.reporter.moved(str(self.entry.path), len(block))
+        content = bytes(block[skipped:])
+        self._hasher.update(content)
+        self.write_on(content)
+        self.offset += len(content)
+        self.run.reporter.moved(str(self.entry.path), len(content))
 
     def _check(self) -> None:
         integrity.check_size(self.offset, self.entry.size)
@@ -295,11 +295,11 @@ class _RangeSink:
             raise IntegrityError(f"asked for the bytes from {self.offset} on, and offered those from {delivery.start}")
         self._skip = self.offset - delivery.start
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Pass the next bytes on; raise StopReading if the range is complete and the answer goes on."""
         skipped = min(self._skip, len(block))
         self._skip -= skipped
-        wanted = block[skipped : None if self._stop is None else skipped + max(0, self._stop - self.offset)]
+        wanted = bytes(block[skipped : None if self._stop is None else skipped + max(0, self._stop - self.offset)])
         try:
             self._write(wanted)
         except OSError as error:

@@ -39,7 +39,7 @@ from ctadata.transfer.records import Version, remote_version
 from ctadata.transfer.report import Outcome
 from ctadata.transfer.run import Run
 from ctadata.transfer.source_file import FileSource
-from ctadata.versions import is_strong
+from ctadata.versions import is_strong, opaque_tag
 
 
 @dataclass(slots=True)
@@ -112,7 +112,8 @@ class UploadAttempts:
             with contextlib.suppress(CtadataError):
                 now = store.info(self.target)
                 if stored is not None and rights.move_keeps_version is None:
-                    rights.move_keeps_version = (now.mtime, now.etag) == (stored.mtime, stored.etag)
+                    is_same_tag = opaque_tag(now.etag) == opaque_tag(stored.etag)  # Apache's is weak at first
+                    rights.move_keeps_version = is_same_tag and now.mtime == stored.mtime
                 stored = now
         return remote_version(stored) if stored and stored.size == self.source.size else None
 

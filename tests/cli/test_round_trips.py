@@ -102,6 +102,27 @@ def test_an_upload_into_a_directory_lists_it(dav, at_dav):
     assert dav.read("/run/b.dat") == b"content"
 
 
+def test_a_tag_that_becomes_strong_is_looked_at_once(dav, at_dav):
+    """Apache's tag of a file is weak until the file is a second old: here, until it has its final name."""
+    looks: list[str] = []
+
+    def age(method, path):
+        looks.extend([path] if method == "PROPFIND" and path.startswith("/run/tree/f") else [])
+        for name, file in dav.nodes.items():
+            if file is not None:
+                file.etag = ("W/" if ".ctadata-" in name else "") + file.etag.removeprefix("W/")
+
+    Path("tree").mkdir()
+    for i in range(4):
+        Path(f"tree/f{i}").write_bytes(b"content")
+    dav.before = age
+    at_dav("put", "-j", "1", "-r", "tree", "/run/")
+    assert len(looks) == 1, looks
+    dav.before = lambda method, path: looks.append(method)
+    at_dav("put", "-r", "tree", "/run/")
+    assert "PUT" not in looks
+
+
 # --- dCache: its pool is another server, and its upload answers with a digest ---
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import random
 import socket
 import threading
 
@@ -65,7 +66,7 @@ def test_accept_sees_the_headers_first_and_takes_the_body(answering, client):
 
     def accept(response):
         seen.append((response.status, response.headers.get("content-range"), response.body))
-        return blocks.append
+        return lambda block: blocks.append(bytes(block))
 
     response = client(peer).send("GET", peer.url, accept=accept)
     assert seen == [(206, "bytes 0-1/2", b"")]
@@ -102,6 +103,25 @@ def test_an_exception_of_accept_is_raised_without_a_retry(answering, client):
     with pytest.raises(Odd):
         client(peer, retries=Retries()).send("GET", peer.url, accept=accept)
     assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize(("size", "least"), [((5 << 20) + 7, 1 << 20), (1 << 20, 1)])
+def test_a_consumer_receives_a_long_body_in_large_pieces(answering, client, size, least):
+    """The clock stands still, so no piece is given on early; the bytes are valid during the call only."""
+    content = random.Random(size).randbytes(size)
+    peer = answering(lambda wire, request: wire.answer("200 OK", content))
+    sizes, received, views = [], bytearray(), []
+
+    def consume(block):
+        sizes.append(len(block))
+        received.extend(block)
+        views.append(block)
+
+    client(peer, clock=lambda: 0.0).send("GET", peer.url, accept=lambda response: consume)
+    assert received == content
+    assert min(sizes[:-1], default=size) >= least, sizes
+    with pytest.raises(ValueError, match="released"):
+        views[0][0]
 
 
 @pytest.mark.parametrize("error", [Odd(), OSError(28, "No space left on device"), KeyboardInterrupt(), Busy("mine")])
@@ -372,7 +392,8 @@ def test_nothing_is_retried_once_the_body_has_begun(serve, client):
     peer = serve(script)
     blocks = []
     with pytest.raises(Exception, match="before the body did") as cut:
-        client(peer, retries=Retries()).send("GET", peer.url, accept=lambda response: blocks.append)
+        sender = client(peer, retries=Retries())
+        sender.send("GET", peer.url, accept=lambda response: lambda block: blocks.append(bytes(block)))
     assert type(cut.value).__name__ == "Interrupted"
     assert (b"".join(blocks), len(peer.requests)) == (b"half", 1)
 

@@ -62,7 +62,7 @@ def test_a_download_goes_door_pool_without_the_token(box, sender):
 
     def accept(response):
         digests.append(response.headers.get("Digest"))
-        return blocks.append
+        return lambda block: blocks.append(bytes(block))
 
     response = sender().send("GET", f"{box.door}{HOME}/a%20b.fits", headers=DIGEST, accept=accept)
     assert b"".join(blocks) == DATA
@@ -145,7 +145,7 @@ def test_a_download_cut_within_its_body_is_not_retried(box, sender):
     blocks = []
     with pytest.raises(Exception, match="before the body did") as cut:
         client = sender(retries=Retries(), sleep=lambda seconds: None)
-        client.send("GET", f"{box.door}{HOME}/a", accept=lambda response: blocks.append)
+        client.send("GET", f"{box.door}{HOME}/a", accept=lambda response: lambda block: blocks.append(bytes(block)))
     assert type(cut.value).__name__ == "Interrupted"
     assert (len(b"".join(blocks)), len(at_pools(box))) == (1000, 1)
 

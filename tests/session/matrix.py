@@ -27,7 +27,7 @@ from ctadata.transfer import resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
 
 COLUMNS = ("get", "get divided", "put", "sync down", "sync up")
-SMALL, LARGE = 700_000, 4 << 20
+SMALL, LARGE = 700_000, 6 << 20  # the large file has more ranges than streams: some are asked for late
 OLD, SAME, EXTRA = b"the old content", b"the same on both sides", b"only at the target"
 MTIME = 1_600_000_000.0
 SILENCE = 2.0
@@ -223,7 +223,7 @@ def quicken(monkeypatch: pytest.MonkeyPatch, trial: Trial, *, stalls: bool) -> N
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 1 << 20)
     monkeypatch.setattr(resume_journal, "RESUMABLE_FROM", 1 << 20)
-    monkeypatch.setattr(sink, "GATHERED", 1 << 16)
+    monkeypatch.setattr(sink, "PIECE", 1 << 16)
     monkeypatch.setattr(resume_journal, "BLOCK", 1 << 18)
     monkeypatch.setattr(segments, "SMALLEST", 1 << 19)
     monkeypatch.setattr(segments, "GRID", 1 << 18)

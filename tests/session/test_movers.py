@@ -29,7 +29,7 @@ MIB = 1 << 20
 CONTENT = random.Random(3).randbytes(1 << 16) * 384
 SIZE = len(CONTENT)
 SMALL = [(segmented_download, "DIVIDED_FROM", 4 * MIB), (segments, "SMALLEST", MIB // 2), (segments, "GRID", MIB // 4)]
-SMALL += [(resume_journal, "BLOCK", MIB // 4), (sink, "GATHERED", MIB // 16)]
+SMALL += [(resume_journal, "BLOCK", MIB // 4), (sink, "PIECE", MIB // 16)]
 NEVER = 600.0
 """Seconds of a limit that a test must not meet."""
 

@@ -35,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make everything a hundredth of its size, and retry at once."""
     monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 500_000)
     monkeypatch.setattr(resume_journal, "RESUMABLE_FROM", 4 * BLOCK)
-    monkeypatch.setattr(sink, "GATHERED", BLOCK // 2)
+    monkeypatch.setattr(sink, "PIECE", BLOCK // 2)
     monkeypatch.setattr(resume_journal, "BLOCK", BLOCK)
     monkeypatch.setattr(segments, "SMALLEST", 50_000)
     monkeypatch.setattr(segments, "GRID", BLOCK)

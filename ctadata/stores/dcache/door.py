@@ -190,7 +190,7 @@ class _Markers:
         self._rest = b""
         self._last = ""
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, block: memoryview) -> None:
         *lines, self._rest = (self._rest + block).split(b"\n")
         if len(self._rest) > 1 << 16:
             raise ServerTrouble("the server's answer to the copy cannot be understood")

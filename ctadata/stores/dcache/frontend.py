@@ -233,7 +233,7 @@ class Frontend:
             content.clear()
             return append
 
-        def append(block: bytes) -> None:
+        def append(block: memoryview) -> None:
             content.extend(block)
             if len(content) > LONGEST:
                 raise ServerTrouble("the server's answer is too long")

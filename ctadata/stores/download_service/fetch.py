@@ -165,7 +165,7 @@ class _CountingConsumer:
         self._sink.begin(self.delivery)
         return self._consume
 
-    def _consume(self, block: bytes) -> None:
+    def _consume(self, block: memoryview) -> None:
         self._received += len(block)
         if self._received > self._size:
             raise IntegrityError(f"more than the file's {self._size} bytes arrived; maybe it is an error page")
@@ -197,7 +197,7 @@ class _RangeJoiner:
         if self.at == self._delivery.start:
             self._sink.begin(self._delivery)
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Pass the next bytes on."""
         try:
             self._sink.write(block)

@@ -134,7 +134,7 @@ class DownloadService:
     def _rows(self, path: RemotePath) -> tuple[Rows, Unlisted]:
         body = bytearray()
 
-        def consume(block: bytes) -> None:
+        def consume(block: memoryview) -> None:
             if len(body) > MAX_LISTING:
                 raise ServerTrouble(f"the listing is longer than {MAX_LISTING >> 20} MiB")
             body.extend(block)
@@ -163,7 +163,7 @@ class DownloadService:
             if response.status != 207:
                 raise ServerTrouble(f"the service's answer is no WebDAV: {response.status} {response.reason}")
 
-            def consume(block: bytes) -> None:
+            def consume(block: memoryview) -> None:
                 listing.feed(block)
 
             return consume

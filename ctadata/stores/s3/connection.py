@@ -329,7 +329,7 @@ class Connection:
         self.client.close()
 
 
-def _append_block(received: bytearray, block: bytes) -> None:
+def _append_block(received: bytearray, block: memoryview) -> None:
     if len(received) + len(block) > MAX_RESPONSE:
         raise ServerTrouble(f"the server's answer is longer than {MAX_RESPONSE >> 20} MiB")
     received += block

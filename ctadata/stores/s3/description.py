@@ -124,7 +124,7 @@ def get_tags(connection: Connection, name: Name) -> dict[str, str]:
     """
     received = bytearray()
 
-    def take(block: bytes) -> None:
+    def take(block: memoryview) -> None:
         received.extend(block)
         if len(received) > MAX_TAGS:
             raise Unsupported(_NO_TAGS)

@@ -107,7 +107,7 @@ class GetResponse:
             raise IntegrityError(f"the server announced {content_range} and a body of {length} bytes")
         return size
 
-    def _consume(self, block: bytes) -> None:
+    def _consume(self, block: memoryview) -> None:
         if self._end is not None and self._offset + len(block) > self._end:
             raise IntegrityError(f"the server sends more bytes than the {self._end} that it announced")
         self._reader.check_open()

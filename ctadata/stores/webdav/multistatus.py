@@ -93,7 +93,7 @@ class Multistatus:
         self._entries: list[Entry] = []
         self._responses = Responses(self._respond, str(collection))
 
-    def feed(self, block: bytes) -> list[Entry]:
+    def feed(self, block: bytes | memoryview) -> list[Entry]:
         """Take the next bytes, and return the entries that they complete.
 
         Raises:

@@ -58,7 +58,7 @@ class Propfind:
             listing = Multistatus(path, root=self._root, raw=self.quirks.raw, alone=depth == "0")
             listings.append(listing)
 
-            def consume(block: bytes) -> None:
+            def consume(block: memoryview) -> None:
                 if entries := listing.feed(block):
                     put(entries)
 

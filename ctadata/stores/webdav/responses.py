@@ -100,7 +100,7 @@ class Responses:
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._refuse_doctype
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, block: bytes | memoryview) -> None:
         """Take the next bytes, and report the responses that they complete."""
         self._pending += block
         if END.search(self._pending, self._searched) or not self._rests:
