@@ -27,6 +27,7 @@ def test_an_installed_package_has_the_commands(tmp_path):
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
+        assert {name.split("/")[0].split("-")[0] for name in packed.namelist()} == {"ctadata"}  # and no tests
         (name,) = [name for name in packed.namelist() if name.endswith("entry_points.txt")]
         scripts = packed.read(name).decode()
     assert [command for command in COMMANDS if f"\n{command} = " not in scripts] == []
