@@ -48,9 +48,13 @@ def too_many_files_error() -> LocalError:
     return LocalError(what, hint="raise ulimit -n, or use -j 1")
 
 
+NO_ROOM_FOR_LIBRARY = "failed to map segment from shared object"
+"""The end of dlopen's message in the GNU C library, if no memory is left for a library."""
+
+
 def shortage_error(error: BaseException) -> LocalError | None:
     """Return the error if the system has refused another file, another thread or memory; None for any other failure."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and str(error).endswith(NO_ROOM_FOR_LIBRARY)):
         return LocalError("no memory is left", hint="raise ulimit -v, or use -j 1")
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return LocalError("no further thread can be started", hint="raise ulimit -v or -u")

@@ -23,6 +23,7 @@ def test_open_files_limit_the_workers():
     ("error", "words"),
     [
         (MemoryError(), "no memory"),
+        (ImportError("libcrypto.so.3: failed to map segment from shared object"), "no memory"),
         (RuntimeError("can't start new thread"), "thread"),
         (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
     ],
@@ -34,6 +35,7 @@ def test_each_shortage_has_its_error(error, words):
 
 def test_another_error_is_no_shortage():
     assert shortage_error(ValueError("x")) is None
+    assert shortage_error(ImportError("No module named 'x'")) is None
     assert not is_out_of_files()
 
 

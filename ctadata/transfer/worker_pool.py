@@ -110,6 +110,8 @@ class WorkerPool(Generic[T]):
         def run_and_note_end() -> None:
             try:
                 function(*arguments)
+            except BaseException as error:  # noqa: BLE001  (a lack of memory, anywhere; raised again by `run`)
+                self._error, self._closed = error, True
             finally:
                 self._ended_threads.add(name)
                 self._thread_ended.put(name)

@@ -75,6 +75,30 @@ def test_the_error_of_a_thread_that_cannot_start_is_raised(name: str, monkeypatc
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("name", ["_wake_all", "_find_tasks"])
+def test_a_lack_of_memory_anywhere_in_a_thread_is_raised(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(WorkerPool, name, full)
+    before = threading.active_count()
+    with pytest.raises(MemoryError):
+        WorkerPool(threading.Event()).run(iter(range(10)), lambda task: None, jobs=2, is_small=lambda task: True)
+    assert threading.active_count() == before
+
+
+def test_a_lack_of_memory_between_fibers_is_raised_and_not_the_end_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(self: fibers.Fibers) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(fibers.Fibers, "_wait_for_all", full)
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
+    with pytest.raises(MemoryError):
+        pool.run(iter(range(10)), lambda task: fibers.sleep(60), jobs=2, is_small=lambda task: True)
+
+
 def test_an_interrupt_during_join_is_raised_and_join_works_again() -> None:
     stop, working, before = threading.Event(), threading.Event(), threading.active_count()
     pool: WorkerPool[int] = WorkerPool(stop)
