@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from ctadata.transfer.worker_pool import LONGEST_REST, REST, SmallTaskThreads
+from ctadata.transfer.small_task_threads import LONGEST_REST, REST, SmallTaskThreads
 
 LOOK = 0.05
 Look = tuple[float, int]  # seconds stuck, files done

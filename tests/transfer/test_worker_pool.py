@@ -9,7 +9,8 @@ import pytest
 from ctadata import fibers
 from ctadata.errors import LocalError
 from ctadata.transfer import worker_pool as module
-from ctadata.transfer.worker_pool import SmallTaskThreads, WorkerPool
+from ctadata.transfer.small_task_threads import SmallTaskThreads
+from ctadata.transfer.worker_pool import WorkerPool
 
 
 def test_every_task_is_done_once() -> None:
