@@ -271,8 +271,11 @@ class Store(Protocol):
             NotFound: Nothing has this name.
         """
 
-    def mkdir(self, path: RemotePath) -> None:
+    def mkdir(self, path: RemotePath) -> bool:
         """Make a directory, and the directories above it that are missing. An existing directory is no error.
+
+        Returns:
+            True if this call has made the directory, so that it is empty; False if it was there, or may have been.
 
         Raises:
             AlreadyExists: A file has this name, or the name of a directory above.

@@ -269,7 +269,9 @@ def _list_collection(
         return _stat_one_by_one(run, source.target, names)
     existing, others, count = dict[str, Entry](), list[Entry](), 0
     try:
-        for count, entry in enumerate(run.list_directory(source.target), 1):  # noqa: B007
+        is_missing = source.is_new and run.store.features.has_directories and not run.rules.dry_run
+        is_made = is_missing and _make_collection(run, source, contents)
+        for count, entry in enumerate(() if is_made else run.list_directory(source.target), 1):  # noqa: B007
             if source.is_new:
                 refuse_other_spelling(run.store, source.target)
                 source = dataclasses.replace(source, is_new=False)
@@ -303,14 +305,15 @@ def _list_collection(
     return existing
 
 
-def _make_collection(run: Run, source: UploadSource, contents: Contents) -> None:
-    """Make a missing collection, unless its files make it."""
+def _make_collection(run: Run, source: UploadSource, contents: Contents) -> bool:
+    """Make a missing collection, unless its files make it; return whether it is made and empty."""
     selected = source.tree is not None and run.rules.filters.takes_directory(source.inside)
     made_by_files = not run.store.features.has_directories and (contents.files or contents.folders)
     if (selected or contents.files) and not made_by_files:
         run.names.check(source.target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
-            run.store.mkdir(source.target)
+            return run.store.mkdir(source.target)
+    return False
 
 
 def _delete_if_dead(run: Run, entry: Entry) -> None:

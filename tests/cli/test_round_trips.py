@@ -102,6 +102,36 @@ def test_an_upload_into_a_directory_lists_it(dav, at_dav):
     assert dav.read("/run/b.dat") == b"content"
 
 
+def test_a_new_directory_is_made_and_not_listed(dav, at_dav):
+    """One request for each directory below the first one: `MKCOL` answers 201 only if it was not there."""
+    seen: list[tuple[str, str]] = []
+    Path("tree/sub/deep").mkdir(parents=True)
+    Path("tree/sub/f").write_bytes(b"content")
+    Path("tree/sub/deep/f").write_bytes(b"content")
+    dav.before = lambda method, path: seen.append((method, path.rstrip("/")))
+    at_dav("put", "-r", "tree", "/run/")
+    for directory in ("/run/tree/sub", "/run/tree/sub/deep"):
+        assert [method for method, path in seen if path == directory] == ["MKCOL"]
+    assert dav.read("/run/tree/sub/deep/f") == b"content"
+
+
+def test_a_directory_that_appears_meanwhile_is_listed(dav, at_dav):
+    """Another client makes it after its parent was listed: MKCOL answers 405, and the plan needs its files."""
+    seen: list[str] = []
+    Path("tree/sub").mkdir(parents=True)
+    Path("tree/sub/f").write_bytes(b"ours")
+
+    def appear(method, path):
+        if path.rstrip("/") == "/run/tree/sub":
+            seen.append(method)
+            dav.nodes["/run/tree/sub"] = None
+
+    dav.before = appear
+    at_dav("put", "-r", "tree", "/run/")
+    assert seen == ["MKCOL", "PROPFIND", "PROPFIND"]
+    assert dav.read("/run/tree/sub/f") == b"ours"
+
+
 def test_a_tag_that_becomes_strong_is_looked_at_once(dav, at_dav):
     """Apache's tag of a file is weak until the file is a second old: here, until it has its final name."""
     looks: list[str] = []

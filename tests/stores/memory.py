@@ -98,10 +98,11 @@ class MemoryStore:
         """All digests of a file; NotFound."""
         return self.content(path)[1]
 
-    def mkdir(self, path: RemotePath) -> None:
+    def mkdir(self, path: RemotePath) -> bool:
         """Make a collection and those above it; raise AlreadyExists if a file is in the way."""
         with self._lock:
             self._make(path)
+        return False
 
     def delete(self, path: RemotePath) -> None:
         """Delete a file or an empty collection; raise UsageError if it is not empty."""

@@ -144,9 +144,9 @@ class DavixStore:
         """See `Store.digests`; the WebDAV store does it."""
         return self._store.digests(path)
 
-    def mkdir(self, path: RemotePath) -> None:
+    def mkdir(self, path: RemotePath) -> bool:
         """See `Store.mkdir`; the WebDAV store does it."""
-        self._store.mkdir(path)
+        return self._store.mkdir(path)
 
     def delete(self, path: RemotePath) -> None:
         """See `Store.delete`; the WebDAV store does it."""

@@ -43,9 +43,9 @@ class PagedStore:
         """See `Store.digests`; the door does it."""
         return self._door.digests(path)
 
-    def mkdir(self, path: RemotePath) -> None:
+    def mkdir(self, path: RemotePath) -> bool:
         """See `Store.mkdir`; the door does it."""
-        self._door.mkdir(path)
+        return self._door.mkdir(path)
 
     def delete(self, path: RemotePath) -> None:
         """See `Store.delete`; the door does it."""

@@ -276,11 +276,11 @@ class DownloadService:
             error.hint = BROKEN_HINT
         raise error
 
-    def mkdir(self, path: RemotePath) -> None:
+    def mkdir(self, path: RemotePath) -> bool:
         """Create a collection, and the missing ones above; raise AlreadyExists if a file has one of the names."""
         with add_path_to_errors(path):
             if self._is_there(path):
-                return
+                return False
             if path != self.home:
                 self._below_home(path)
             try:
@@ -290,6 +290,7 @@ class DownloadService:
                     raise
                 self.mkdir(path.parent)
                 self._mkcol(path)
+        return False
 
     def _mkcol(self, path: RemotePath) -> None:
         try:

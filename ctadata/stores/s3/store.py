@@ -209,14 +209,15 @@ class S3Store:
             check_is_kept(self.connection, name, headers)
             return written
 
-    def mkdir(self, path: RemotePath) -> None:
-        """Create an empty directory, and with it the directories above.
+    def mkdir(self, path: RemotePath) -> bool:
+        """Create an empty directory, and with it the directories above; return False.
 
         Raises:
             AlreadyExists: One of the names is a file's.
         """
         with add_path_to_errors(path):
             make_directory(self.connection, self.root, path)
+        return False
 
     def delete(self, path: RemotePath) -> None:
         """Delete an object or an empty directory.

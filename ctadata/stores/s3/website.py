@@ -123,7 +123,7 @@ class WebsiteStore:
         """Raise Unsupported."""
         _refuse_change(path)
 
-    def mkdir(self, path: RemotePath) -> None:
+    def mkdir(self, path: RemotePath) -> bool:
         """Raise Unsupported."""
         _refuse_change(path)
 

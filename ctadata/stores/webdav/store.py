@@ -165,22 +165,22 @@ class WebDAVStore:
         response = self._client.send("HEAD", self._url(path), headers={"Want-Digest": want_digest_header()})
         return parse_digests(response.headers.get("Digest") or "")
 
-    def mkdir(self, path: RemotePath) -> None:
+    def mkdir(self, path: RemotePath) -> bool:
         """Make a collection, and those above it that are missing; see `Store.mkdir`."""
         with add_path_to_errors(path):
             self._check_storable(path)
             try:
-                self._mkcol(path)
+                return self._mkcol(path)
             except CtadataError as error:
                 # the collection above is missing: 409, or Apache's 400 below a file
                 if error.status not in (400, 404, 409) or not path.parts:
                     raise
                 self.mkdir(path.parent)
-                self._mkcol(path, has_parent=True)
+                return self._mkcol(path, has_parent=True)
 
-    def _mkcol(self, path: RemotePath, *, has_parent: bool = False, attempts: int = 3) -> None:
+    def _mkcol(self, path: RemotePath, *, has_parent: bool = False, attempts: int = 3) -> bool:
         try:
-            self._client.send("MKCOL", self._url(path, slash=True))  # nginx requires the slash
+            return self._client.send("MKCOL", self._url(path, slash=True)).status == 201  # nginx requires the slash
         except CtadataError as error:
             # The name is taken: 405; for a file Apache sends 400, because of the slash; 403 if the caller may not look.
             # Two clients make it at the same time: 500, 409, 423 and others. A busy server, or no connection, says
@@ -195,6 +195,7 @@ class WebDAVStore:
                 self._mkcol(path, has_parent=has_parent, attempts=attempts - 1)  # the lock's holder did not make it
             if kind is Kind.FILE:
                 raise AlreadyExists("a file has this name", status=error.status) from error
+        return False
 
     def delete(self, path: RemotePath) -> None:
         """Delete a file or an empty collection; see `Store.delete`.
