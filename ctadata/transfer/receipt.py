@@ -108,6 +108,7 @@ class Record:
     key: str = ""
     seconds: float = 0.0
     ended: float | None = None
+    retries: int = 0
 
     @property
     def subject(self) -> tuple[object, ...]:
@@ -196,6 +197,7 @@ def _read(line: str, place: str) -> Record | None:
             key=str(fields.get("key") or ""),
             seconds=_time(fields.get("seconds")) or 0.0,
             ended=_time(fields.get("ended")),
+            retries=max(0, _code(fields.get("retries")) or 0),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"this is not a line of a receipt: {shorten(str(error))}", path=place) from error

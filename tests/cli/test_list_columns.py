@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 
@@ -62,3 +64,10 @@ def test_tree_and_du_sort_by_size(at_box, sized):
     assert names(at_box("du", "--sort", "size", sized, check=0).out)[:2] == ["zbig", "small"]
     assert names(at_box("du", sized, check=0).out)[:2] == ["small", "zbig"]
     assert "nothing can be sorted by 'time'" in at_box("du", "--sort", "time", sized, check=2).err
+
+
+def test_du_draws_the_share_of_each_line(at_box, sized):
+    shown = at_box("du", "--chart", sized, check=0).out.splitlines()
+    assert shown[-1].endswith(f"{'█' * 16} 100%  {sized}/")
+    assert all(re.search(r"^ *\d+  [█▏▎▍▌▋▊▉ ]{16} +\d+%  ", line) for line in shown)
+    assert "leave one of them out" in at_box("du", "--chart", "--json", sized, check=2).err

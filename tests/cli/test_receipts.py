@@ -9,8 +9,11 @@ import signal
 import pytest
 
 from ctadata.cli.transfer_run import summary_counts
+from ctadata.paths import RemotePath
 from ctadata.sandbox import faults
-from ctadata.transfer.report import Summary
+from ctadata.transfer.receipt import Record
+from ctadata.transfer.receipt_timeline import read_timeline
+from ctadata.transfer.report import State, Summary
 
 
 @pytest.fixture
@@ -428,3 +431,27 @@ class TestSeveral:
         assert len(at_box("receipts", "merge", "old.jsonl", "r.?.jsonl", check=0).out.splitlines()) == 12
         assert "time" not in at_box("receipts", "summary", "old.jsonl", check=0).out
         assert "not a receipt" in at_box("receipts", "merge", "r.9.jsonl", check=2).err
+
+
+class TestPlots:
+    def test_a_file_counts_where_it_moved_and_where_it_ended(self):
+        def record(state, ended, seconds, size=0, error="", retries=0):
+            path, local = RemotePath(("a",)), None
+            return Record("get", "p", state, path, local, size, "", None, error, "", None, "", seconds, ended, retries)
+
+        moved = record(State.DONE, 110.0, 5.0, size=500, retries=2)
+        failed = record(State.FAILED, 102.0, 2.0, error="no")
+        line = read_timeline([moved, failed], intervals=10)
+        assert (line.began, line.step) == (100.0, 1.0)
+        assert line.rates == pytest.approx([0, 0, 0, 0, 0, 100, 100, 100, 100, 100])
+        assert (line.failures[2], sum(line.failures)) == (1, 1)
+        assert line.retries[9] == 2
+
+    @pytest.mark.full("plot")
+    def test_a_picture_is_drawn(self, at_box, three, bad):
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
+        at_box("receipts", "summary", "--plot", "r.svg", "r.jsonl", check=0)
+        assert "1 failures" in (at_box.cwd / "r.svg").read_text()
+        at_box("receipts", "summary", "--plot", "r.png", "r.jsonl", check=0)
+        assert (at_box.cwd / "r.png").read_bytes().startswith(b"\x89PNG")
+        assert "an .svg or a .png" in at_box("receipts", "summary", "--plot", "r.pdf", "r.jsonl", check=2).err

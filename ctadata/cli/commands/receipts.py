@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ctadata.cli import options
 from ctadata.cli.output import say, write_json, write_line
+from ctadata.cli.receipt_plot import check_picture, draw
 from ctadata.cli.receipts import expand_patterns
 from ctadata.paths import escape_unprintable
 from ctadata.progress import units
 from ctadata.transfer.receipt import last_lines
 from ctadata.transfer.receipt_summary import ReceiptSummary, summarize
+from ctadata.transfer.receipt_timeline import read_timeline
 from ctadata.transfer.report import State
 
 Receipts = Annotated[
@@ -42,18 +45,33 @@ def merge(ctx: typer.Context, receipts: Receipts) -> None:
         say(f"{were} left out: killed runs end so")
 
 
-def summary(ctx: typer.Context, receipts: Receipts, json: options.Json = False) -> None:
+def summary(
+    ctx: typer.Context,
+    receipts: Receipts,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw rate, failures and retries over time: an .svg or .png."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
     """Show the sums of receipts: files, bytes, failures, time.
 
     \b
       cta-data-direct receipts summary r.*.jsonl
       cta-data-direct receipts summary --json r.*.jsonl | jq .failed
+      cta-data-direct receipts summary --plot night.svg r.*.jsonl
 
     Each file counts once, by the newest line about it. The time is from the
-    start of the first file to the end of the last one, over all tasks.
+    start of the first file to the end of the last one, over all tasks. --plot
+    needs matplotlib: pip install 'ctadata[plot]'.
     """
     options.begin(ctx)
-    sums = summarize(record for record, _ in last_lines(expand_patterns(receipts)).records)
+    if plot is not None:
+        check_picture(plot)
+    records = [record for record, _ in last_lines(expand_patterns(receipts)).records]
+    sums = summarize(records)
+    if plot is not None:
+        draw(read_timeline(records), plot)
     if json:
         write_json(_as_json(sums))
         return
