@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from servers.moto import MotoS3
 
 from ctadata.browse.app import Start
 from ctadata.browse.command_lines import join
@@ -254,3 +255,56 @@ def test_files_are_copied_between_two_profiles(drive, box: Sandbox) -> None:
 
     drive(script, "/lst/other", Start("sandbox", "/lst/two"), (120, 30), "other")
     assert box.files.read("/lst/other/a.h5") == b"both"
+
+
+@pytest.mark.full
+def test_details_a_link_and_a_recall_from_tape(drive, box: Sandbox) -> None:
+    box.files.put("/lst/more/on-tape.h5", b"cold")
+    box.tape.archive("/lst/more/on-tape.h5")
+
+    async def script(desk) -> None:
+        await desk.listed(desk.right, "/lst/more")
+        await desk.cursor_on(desk.right, "on-tape.h5")
+        await desk.press("f3")
+        await desk.dialog("Read")
+        shown = "\n".join(desk.screen)
+        assert all(words in shown for words in ("adler32", "NEARLINE", "4 (4 B)", "stat sandbox:/lst/more/on-tape.h5"))
+        await desk.press("escape", "s")
+        await desk.dialog("Question")
+        await desk.press("enter")
+        link = await desk.dialog("Read")
+        assert "authz=" in str(link.query("Static")[1].content)
+        assert "█" in "\n".join(desk.screen)
+        await desk.press("escape", "t")
+        await desk.dialog("Read")
+        assert any("stage-status" in line for line in desk.screen)
+        await desk.press("escape")
+
+    drive(script, "/lst/more", None, (200, 80))
+    assert [str(path) for path in box.tape.requests] != []
+
+
+@pytest.mark.full
+def test_an_s3_store_gets_files_from_a_door_through_this_machine(
+    drive, box: Sandbox, settings: Path, moto_s3: MotoS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = moto_s3.bucket()
+    with settings.open("a") as file:
+        file.write(f'\n[profiles.store]\nkind = "s3"\nendpoint = "{moto_s3.url}"\nregion = "{moto_s3.region}"\n')
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto_s3.key.id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto_s3.key.secret)
+    box.files.put("/lst/s3/run1/a.h5", b"to a bucket")
+
+    async def script(desk) -> None:
+        await desk.listed(desk.left, "/lst/s3")
+        await desk.listed(desk.right, f"/{bucket}")
+        await desk.cursor_on(desk.left, "run1")
+        await desk.press("f5")
+        await desk.dialog("Question")
+        assert any("copy -r --through sandbox:/lst/s3/run1" in line for line in desk.screen)
+        await desk.press("enter")
+        await desk.over()
+        await desk.until(lambda: "run1" in desk.names(desk.right))
+
+    drive(script, f"/{bucket}", Start("sandbox", "/lst/s3"), (120, 30), "store")
+    assert moto_s3.client().get_object(Bucket=bucket, Key="run1/a.h5")["Body"].read() == b"to a bucket"

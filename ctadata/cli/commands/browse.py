@@ -65,7 +65,7 @@ def browse(
         return
     if port is not None:
         raise UsageError("--port is the port of --web, which is missing")
-    if not (sys.stdout.isatty() and sys.stdin.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
         raise UsageError("browse draws on a terminal, and this is none", hint="--web shows it in a web browser")
     _show(common, path, local, token_file)
 
