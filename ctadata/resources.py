@@ -54,9 +54,14 @@ NO_ROOM_FOR_LIBRARY = "failed to map segment from shared object"
 
 def shortage_error(error: BaseException) -> LocalError | None:
     """Return the error if the system has refused another file, another thread or memory; None for any other failure."""
-    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and str(error).endswith(NO_ROOM_FOR_LIBRARY)):
+    text = str(error)
+    if (
+        isinstance(error, MemoryError)
+        or (isinstance(error, ImportError) and text.endswith(NO_ROOM_FOR_LIBRARY))
+        or (isinstance(error, RuntimeError) and "allocate lock" in text)
+    ):
         return LocalError("no memory is left", hint="raise ulimit -v, or use -j 1")
-    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+    if isinstance(error, RuntimeError) and "start new thread" in text:
         return LocalError("no further thread can be started", hint="raise ulimit -v or -u")
     if (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)) or is_out_of_files():
         return too_many_files_error()

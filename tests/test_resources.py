@@ -24,6 +24,7 @@ def test_open_files_limit_the_workers():
     [
         (MemoryError(), "no memory"),
         (ImportError("libcrypto.so.3: failed to map segment from shared object"), "no memory"),
+        (RuntimeError("can't allocate lock"), "no memory"),
         (RuntimeError("can't start new thread"), "thread"),
         (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
     ],
