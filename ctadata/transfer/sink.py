@@ -9,7 +9,7 @@ from ctadata.stores.base import Delivery, StopReading
 from ctadata.transfer.resume_journal import BlockWriter
 from ctadata.transfer.segments import Segment, Segments
 
-PIECE = 1 << 20
+PIECE = 2 << 20
 """The largest number of bytes that are written at a time: then the progress is reported, and the rate is kept."""
 
 
