@@ -76,6 +76,7 @@ SYSTEM = (
     Variable("NO_COLOR", "any text for no colours; many programs know this variable"),
     Variable("FORCE_COLOR", "any text for colours on every kind of output"),
     Variable("TERM", "dumb for plain lines in place of progress bars"),
+    Variable("TEXTUAL_DRIVER", "set by textual-serve, through which browse --web shows its screen"),
 )
 """The variables of the shell, the system and other programs."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ctadata.cli.entry_lines import entry_as_json, long_line, short_line
+from ctadata.cli.entry_lines import Columns, entry_as_json, long_cells, short_line
 from ctadata.config.resolve import resolve_profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError
@@ -88,11 +88,14 @@ def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
 _VALUE = re.compile(rb'"[^"]*"|[-+.\w]+|(?<=>)[^<]+')
 
 
+EVERY_COLUMN = Columns(long=True, null=False, json=False, checksums=True)
+
+
 def shown(entry: Entry) -> None:
     """All that is done with an entry for people and programs."""
     for line in (
         short_line(entry),
-        long_line(entry, checksums=True),
+        "  ".join(long_cells(entry, EVERY_COLUMN).values()),
         json.dumps(entry_as_json(entry)),
         str(Listed.of(entry)),
     ):
