@@ -265,9 +265,16 @@ class Browser(App[None]):
                 return
         self.exit()
 
+    def on_unmount(self) -> None:
+        """End what waits for a server: the threads of the listings have to end before the application does."""
+        self._closing = True
+        for place in self._places:
+            place.interrupt()
+        for job in self.transfers.unfinished:
+            job.stop.set()
+
     def close(self) -> None:
         """Stop the transfers and the requests, and close the connections; the screen is gone already."""
-        self._closing = True
         for place in self._places:
             place.close()
         self.transfers.close()

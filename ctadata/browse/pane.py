@@ -91,6 +91,10 @@ class Pane(Vertical):
         """List the first directory."""
         self.open_place(self.place, self._start)
 
+    def on_unmount(self) -> None:
+        """Show nothing that still arrives."""
+        self._listing += 1
+
     def open_place(self, place: Place, start: str | None = None) -> None:
         """Show another place.
 
@@ -144,9 +148,11 @@ class Pane(Vertical):
         except Incomplete as incomplete:
             error = incomplete
         except CtadataError as failed:
-            self.app.call_from_thread(self._fail, number, failed)
+            if number == self._listing:
+                self.app.call_from_thread(self._fail, number, failed)
             return
-        self.app.call_from_thread(self._take, number, place, path, tuple(batch), select, True, error)
+        if number == self._listing:
+            self.app.call_from_thread(self._take, number, place, path, tuple(batch), select, True, error)
 
     def _take(
         self,

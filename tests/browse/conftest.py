@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +109,10 @@ def settings(box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> Path:
-    """The directory of the left pane."""
-    path = tmp_path / "here"
-    path.mkdir()
-    return path
+def local() -> Iterator[Path]:
+    """The directory of the left pane; its path is short, so that pictures show the end of it."""
+    with tempfile.TemporaryDirectory(prefix="plots-") as path:
+        yield Path(path)
 
 
 Drive = Callable[..., None]
@@ -126,15 +125,6 @@ def drive(settings: Path, local: Path) -> Drive:
     def open_session(profile: str, stop: threading.Event) -> Session:
         return Session.open(resolve_profile(profile), stop=stop)
 
-    @contextlib.asynccontextmanager
-    async def running(left: Start, right: Start, size: tuple[int, int]) -> AsyncIterator[Desk]:
-        browser = Browser(open_session, resolve_profile().known, left, right, threading.Event())
-        try:
-            async with browser.run_test(size=size) as pilot:
-                yield Desk(browser, pilot)
-        finally:
-            browser.close()
-
     def drive(
         script: Callable[[Desk], Awaitable[None]],
         path: str,
@@ -142,10 +132,22 @@ def drive(settings: Path, local: Path) -> Drive:
         size: tuple[int, int] = SIZE,
         profile: str = "sandbox",
     ) -> None:
-        async def main() -> None:
-            async with running(left or Start(None, str(local)), Start(profile, path), size) as desk:
-                await script(desk)
+        places = left or Start(None, str(local)), Start(profile, path)
+        browser = Browser(open_session, resolve_profile().known, *places, threading.Event())
+        failures: list[BaseException] = []
 
-        asyncio.run(main())
+        async def pilot_it(pilot: Pilot[None]) -> None:
+            try:
+                await script(Desk(browser, pilot))
+            except BaseException as error:
+                failures.append(error)
+            browser.exit()
+
+        try:
+            browser.run(headless=True, size=size, auto_pilot=pilot_it)
+        finally:
+            browser.close()
+        for error in [*failures, *([browser.failure] if browser.failure else [])]:
+            raise error
 
     return drive

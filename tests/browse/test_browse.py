@@ -308,3 +308,17 @@ def test_an_s3_store_gets_files_from_a_door_through_this_machine(
 
     drive(script, f"/{bucket}", Start("sandbox", "/lst/s3"), (120, 30), "store")
     assert moto_s3.client().get_object(Bucket=bucket, Key="run1/a.h5")["Body"].read() == b"to a bucket"
+
+
+@pytest.mark.full
+def test_it_ends_while_a_server_does_not_answer(drive, box: Sandbox) -> None:
+    box.files.put("/lst/silent/a", b"")
+    hung = box.faults.add("door", "PROPFIND", "/lst/silent/", faults.NoAnswer())
+
+    async def script(desk) -> None:
+        await desk.until(lambda: hung.hits)
+        await desk.press("f10")
+
+    drive(script, "/lst/silent")
+    assert hung.hits == 1  # nobody has waited until the request was repeated
+    hung.remove()

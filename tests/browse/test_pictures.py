@@ -1,6 +1,6 @@
 """The pictures of the guide, from real runs at a sandbox.
 
-`CTADATA_WRITE_PICTURE=1 .venv/bin/python -m pytest -n0 --full tests/browse -k picture` writes them.
+`CTADATA_WRITE_PICTURE=1 .venv/bin/python -m pytest -n0 --full tests/browse -k "picture or person"` writes them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from ctadata.sandbox import Sandbox, faults
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
-WRITE = bool(os.environ.pop("CTADATA_WRITE_PICTURE", ""))
+WRITE = bool(os.environ.get("CTADATA_WRITE_PICTURE"))
 pytestmark = pytest.mark.full
 
 
