@@ -38,6 +38,7 @@ PAGES = [
         page, id=page.name, marks=() if page.name in QUICK else pytest.mark.full(*REAL.get(page.name, ["guides"]))
     )
     for page in [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+    if "```" in page.read_text()
 ]
 SLURM_TASK = {
     f"SLURM_ARRAY_TASK_{name}": number
