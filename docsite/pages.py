@@ -14,7 +14,12 @@ from pathlib import Path
 from docsite.commands import ROOT
 from docsite.reference import command_navigation, reference_pages
 
-ABOVE = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
+ABOVE = {
+    "index.md": "README.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
+    "code-of-conduct.md": "CODE_OF_CONDUCT.md",
+}
 """Pages of the site, and the files outside of `docs` that they come from."""
 WEIGHTS = {"design/": "exclude: true", "changelog.md": "boost: 0.3", "guides/troubleshooting.md": "boost: 4"}
 """Weights in the search: the pages of developers would hide the cures of errors."""
@@ -47,7 +52,10 @@ def write_sources(folder: Path) -> Path:
 
 def _above(path: Path) -> str:
     """A page of the repository's top folder, with links that hold inside the site."""
-    return path.read_text().replace("](docs/", "](").replace("](CONTRIBUTING.md)", "](contributing.md)")
+    text = path.read_text().replace("](docs/", "](")
+    for page, name in ABOVE.items():
+        text = text.replace(f"]({name}", f"]({page}")
+    return text
 
 
 def _adapt(name: str, text: str) -> str:
