@@ -63,7 +63,9 @@ class Fibers:
         in this thread: so its own `finally` blocks release what it holds, and not the garbage collector.
         """
         self._hub = getcurrent()
-        self._wake_in, self._wake_out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wake_in, self._wake_out = os.pipe()  # macOS has no pipe2
+        os.set_blocking(self._wake_in, False)
+        os.set_blocking(self._wake_out, False)
         self._poll.register(self._wake_in, select.POLLIN)
         _thread.fibers = self
         fibers = [_fiber(function) for function in functions]

@@ -39,8 +39,9 @@ LONGEST_SOCKET = 100
 _CHILD = """
 import ctypes, os, signal, sys
 signal.pthread_sigmask(signal.SIG_SETMASK, [])
-with open(os.devnull) as null:
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: ends with its parent, however that ends
+end_with_parent = getattr(ctypes.CDLL(None), "prctl", None)  # only Linux has it
+if end_with_parent:
+    end_with_parent(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: ends with its parent, however that ends
 if os.getppid() == int(sys.argv[1]):
     os.execvp(sys.argv[2], sys.argv[2:])
 """

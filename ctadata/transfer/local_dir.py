@@ -208,7 +208,7 @@ class LocalDir:
         """Try it: NFS has no such files, and without /proc they cannot be named."""
         try:
             fd, name = self._create_nameless(), hidden_name()
-        except OSError:
+        except (OSError, AttributeError):  # only Linux has O_TMPFILE
             return False
         try:
             name_file(fd, self.fd, name)

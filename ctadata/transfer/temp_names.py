@@ -106,9 +106,24 @@ def this_boot() -> str:
 
 
 def _start_of(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; empty if there is no process of that number."""
+    """Return when a process started, in clock ticks since boot; empty if there is no process of that number.
+
+    A system without /proc, as macOS, does not tell the time: it is 0 for each process there.
+    """
     stat = _text(f"/proc/{pid}/stat")
-    return stat.rpartition(")")[2].split()[19] if stat else ""
+    if stat:
+        return stat.rpartition(")")[2].split()[19]
+    return "0" if not _text("/proc/self/stat") and _exists(pid) else ""
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
 
 
 def _text(path: str) -> str:
