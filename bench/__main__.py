@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.counted import counted
 from bench.far import ceiling
 from bench.figures import Row
 from bench.open import open_at_pools, open_far, open_whole
@@ -29,6 +30,7 @@ EVERYTHING = {
     **WORKS,
     "far": (small_far,),
     "processes": (two_processes,),
+    "counted": (counted,),
     "open": (open_far, open_at_pools, open_whole),
     "s3": (s3,),
 }

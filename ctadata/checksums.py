@@ -24,6 +24,7 @@ except ImportError:  # the package is imported from a checkout and not installed
 
 _HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 _CRC_DIGITS = {"crc64nvme": 16, "crc32c": 8, "crc32": 8}
+_IN_AWSCRT = ("crc64nvme", "crc32c")
 STRONGEST_FIRST = (*_HASHLIB, *_CRC_DIGITS, "adler32")
 """The algorithms that this module computes, the strongest first; `crc64nvme` and `crc32c` need the library awscrt."""
 
@@ -143,14 +144,8 @@ def parts_algorithm(algorithm: str, size: int) -> str:
 
 class _Hashlib:
     def __init__(self, algorithm: str) -> None:
-        self.algorithm = algorithm
-        self._hash = hashlib.new(_HASHLIB[algorithm], usedforsecurity=False)
-
-    def update(self, block: bytes | memoryview) -> None:
-        self._hash.update(block)
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
+        digest = hashlib.new(_HASHLIB[algorithm], usedforsecurity=False)
+        self.algorithm, self.update, self.hexdigest = algorithm, digest.update, digest.hexdigest
 
 
 def new_hasher(algorithm: str) -> Hasher:
@@ -173,8 +168,8 @@ def new_hasher(algorithm: str) -> Hasher:
 
 def _is_computable(algorithm: str) -> bool:
     try:
-        new_hasher(algorithm)
-    except (KeyError, ConfigError):
+        _crc_function(algorithm)
+    except ConfigError:
         return False
     return True
 
@@ -222,6 +217,7 @@ def _decode(name: str, text: str) -> str | None:
     return raw.hex() if len(raw) == hashlib.new(_HASHLIB[name], usedforsecurity=False).digest_size else None
 
 
+@functools.cache
 def want_digest_header() -> str:
     """Return the `Want-Digest` header of a download: all known algorithms, adler32 first, as dCache stores it."""
     rest = [f"{name};q=0.{9 - i}" for i, name in enumerate(_HASHLIB)]
@@ -275,10 +271,12 @@ def etag_digests(etag: str | None, size: int) -> list[tuple[str, str]]:
 
 def strongest_digest(digests: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the algorithm and the value of the strongest digest that this module can compute, else None."""
-    known = sorted((name for name in digests if name.partition(OF_PARTS)[0] in STRONGEST_FIRST), key=_rank)
-    return next(((name, digests[name]) for name in known if _is_computable(name)), None)
-
-
-def _rank(algorithm: str) -> tuple[int, bool]:
-    base, of_parts, _ = algorithm.partition(OF_PARTS)
-    return STRONGEST_FIRST.index(base), bool(of_parts)
+    best: tuple[int, str, str] | None = None
+    for name, digest in digests.items():
+        base, of_parts, _ = name.partition(OF_PARTS)
+        if base not in STRONGEST_FIRST or (base in _IN_AWSCRT and not _is_computable(base)):
+            continue
+        rank = 2 * STRONGEST_FIRST.index(base) + bool(of_parts)
+        if best is None or rank < best[0]:
+            best = rank, name, digest
+    return best and best[1:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
 from ctadata.config.profile import Profile
@@ -26,12 +26,11 @@ from ctadata.stores.typed_path import resolve_typed_path
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.provider_chain import TokenProvider
-from ctadata.transfer import path_mapping
-from ctadata.transfer.early_requests import EarlyListing, EarlyRead
-from ctadata.transfer.run import Run
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a look-up loads no module of `transfer`
     from ctadata.stores.s3.raw_keys import RawKeys
+    from ctadata.transfer.download_target import NamedEntry, Target
+    from ctadata.transfer.run import Run
 
 
 class PathLookup:
@@ -217,6 +216,8 @@ class PathLookup:
 
     def is_collection_beside(self, run: Run, path: RemotePath) -> bool:
         """Return whether a path is a directory, and list the directory above meanwhile: a file goes there if not."""
+        from ctadata.transfer.early_requests import EarlyListing
+
         if not self.store.features.has_directories:
             return self.is_collection(path)
         early, is_needed = EarlyListing(self.store, path.parent), False
@@ -227,6 +228,31 @@ class PathLookup:
                 early.close()
         run.early_listing = early
         return not is_needed
+
+    def download_targets(
+        self,
+        sources: Sequence[str],
+        local: str | None,
+        *,
+        recursive: bool,
+        listed: Iterable[str | Entry | NamedEntry | UsageError] | None,
+    ) -> Iterable[Target]:
+        """Return the files and collections that a download takes, with their local targets; see `Session.get`."""
+        from ctadata.transfer import path_mapping
+        from ctadata.transfer.report import InvalidPath
+
+        targets: Iterable[Target]
+        if listed is None:
+            known = [(source, *catch_incomplete(self.find, source)) for source in sources]
+            found = [(source, entry) for source, entries, _ in known for entry in entries]
+            targets = [*path_mapping.download_targets(found, local, recursive=recursive)]
+            targets += [InvalidPath(error, self.resolve(source)) for source, _, error in known if error]
+        else:
+            base = self.resolve(sources[0]) if sources else RemotePath()
+            targets = path_mapping.listed_download_targets(
+                base, listed, local, recursive=recursive, exact=self.profile.kind == "s3"
+            )
+        return targets
 
     @contextlib.contextmanager
     def read_early(self, run: Run, sources: Sequence[str], local: str | None) -> Iterator[None]:
@@ -241,8 +267,11 @@ class PathLookup:
         ):
             yield
             return
+        from ctadata.transfer.early_requests import EarlyRead
+        from ctadata.transfer.path_mapping import is_taken_here
+
         path = self.resolve(sources[0])
-        if not path.parts or path_mapping.is_taken_here(path, local):
+        if not path.parts or is_taken_here(path, local):
             yield
             return
         with EarlyRead(self.store, path) as run.early:

@@ -270,6 +270,8 @@ def first_changed_by_nfc(name: str) -> str:
 
 def first_control_character(name: str) -> str:
     """Return the first control character, as `U+000A (newline)`; empty if there is none."""
+    if name.isprintable():
+        return ""
     return next((_describe(c) for c in name if unicodedata.category(c) == "Cc"), "")
 
 

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctadata.agent.renew_on_demand import login_of, make_token_provider
 from ctadata.config.profile import Profile
@@ -16,7 +17,6 @@ from ctadata.config.resolve import Resolved
 from ctadata.entries import Entry
 from ctadata.errors import UsageError
 from ctadata.http.client import Client
-from ctadata.namespace.globs import catch_incomplete
 from ctadata.path_lookup import PathLookup
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.resources import limit_workers
@@ -27,19 +27,14 @@ from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.provider_chain import TokenProvider
-from ctadata.transfer import path_mapping
-from ctadata.transfer.download_target import DownloadTarget, NamedEntry, Target
-from ctadata.transfer.download_tree import download
-from ctadata.transfer.local_tree import UploadSource
-from ctadata.transfer.plan import Rules
-from ctadata.transfer.record_cache import directory
-from ctadata.transfer.records import Records
-from ctadata.transfer.report import InvalidPath, NullReporter, Reporter, Summary
-from ctadata.transfer.run import Run, TaskRunner
-from ctadata.transfer.staging import Staging
-from ctadata.transfer.streams import spool_pipe, stream_files_to, upload_spooled_file
-from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import upload
+
+if TYPE_CHECKING:  # a listing loads no module of `transfer`, and each transfer only those that it needs
+    from ctadata.transfer.download_target import NamedEntry
+    from ctadata.transfer.local_tree import UploadSource
+    from ctadata.transfer.plan import Rules
+    from ctadata.transfer.report import InvalidPath, Reporter, Summary
+    from ctadata.transfer.run import Run, TaskRunner
+    from ctadata.transfer.sync import Deletion
 
 
 class Session(PathLookup):
@@ -143,30 +138,11 @@ class Session(PathLookup):
             NotFound: A source does not exist.
             NothingMatched: A pattern has no match.
         """
+        from ctadata.transfer.download_tree import download
+
         run = self.run(rules, reporter, jobs)
         with self.read_early(run, sources if listed is None and not recursive else (), local):
-            return download(run, self._download_targets(sources, local, recursive=recursive, listed=listed))
-
-    def _download_targets(
-        self,
-        sources: Sequence[str],
-        local: str | None,
-        *,
-        recursive: bool,
-        listed: Iterable[str | Entry | NamedEntry | UsageError] | None,
-    ) -> Iterable[Target]:
-        targets: Iterable[Target]
-        if listed is None:
-            known = [(source, *catch_incomplete(self.find, source)) for source in sources]
-            found = [(source, entry) for source, entries, _ in known for entry in entries]
-            targets = [*path_mapping.download_targets(found, local, recursive=recursive)]
-            targets += [InvalidPath(error, self.resolve(source)) for source, _, error in known if error]
-        else:
-            base = self.resolve(sources[0]) if sources else RemotePath()
-            targets = path_mapping.listed_download_targets(
-                base, listed, local, recursive=recursive, exact=self.profile.kind == "s3"
-            )
-        return targets
+            return download(run, self.download_targets(sources, local, recursive=recursive, listed=listed))
 
     def put(
         self,
@@ -200,6 +176,9 @@ class Session(PathLookup):
             NotFound: A local file does not exist.
             ConfigError: The target is relative, and the profile leads to no home.
         """
+        from ctadata.transfer import path_mapping
+        from ctadata.transfer.upload_tree import upload
+
         path_mapping.check_local(local, recursive=recursive or listed is not None)
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
         run = self.run(rules, reporter, jobs)
@@ -236,6 +215,8 @@ class Session(PathLookup):
             NothingMatched: A pattern has no match.
             OSError: `write` failed.
         """
+        from ctadata.transfer.streams import stream_files_to
+
         entries = [entry for source in sources for entry in self.find(source)]
         return stream_files_to(self.run(rules, reporter, 1), entries, write)
 
@@ -261,6 +242,8 @@ class Session(PathLookup):
             UsageError: The target is a collection.
             StorageFull: The local disk has no room for the bytes.
         """
+        from ctadata.transfer.streams import spool_pipe, upload_spooled_file
+
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
         if target.endswith("/") or not path.parts or self.is_collection(path):
             raise UsageError(
@@ -295,6 +278,9 @@ class Session(PathLookup):
             UsageError: The source is a file, or `rules` asks for checksums that the store does not have.
             NotFound: The source does not exist.
         """
+        from ctadata.transfer.download_target import DownloadTarget
+        from ctadata.transfer.sync import sync_down
+
         entry = self.store.info(source)
         if not entry.is_directory:
             raise UsageError("only directories are synced, and this is a file", hint="use get", path=str(source))
@@ -322,7 +308,11 @@ class Session(PathLookup):
             UsageError: The local path is a file, or `rules` asks for checksums that the store does not have.
             NotFound: The local directory does not exist.
         """
-        path_mapping.check_directory(local)
+        from ctadata.transfer.local_tree import UploadSource
+        from ctadata.transfer.path_mapping import check_directory
+        from ctadata.transfer.sync import sync_up
+
+        check_directory(local)
         return sync_up(self.run(rules, reporter), UploadSource(target, Path(local)), deletion)
 
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
@@ -333,11 +323,19 @@ class Session(PathLookup):
             reporter: None reports to nobody.
             jobs: How many files move at a time. None takes the profile's number, and more if they are small.
         """
+        from ctadata.transfer.plan import Rules
+        from ctadata.transfer.record_cache import directory
+        from ctadata.transfer.records import Records
+        from ctadata.transfer.report import NullReporter
+        from ctadata.transfer.run import Run
+
         most = limit_workers(jobs or self.profile.jobs)
         small = limit_workers(jobs or self.limit.files, asked=False)
         rules = dataclasses.replace(rules or Rules(), jobs=most, small_jobs=small)
         records, runner = Records(self.profile.address, directory()), None if rules.dry_run else self.task_runner
         run = Run(self.store, rules, reporter or NullReporter(), self.stop, records=records, task_runner=runner)
         if rules.stage and not rules.dry_run:
+            from ctadata.transfer.staging import Staging
+
             run.staging = Staging(self.site.tape, self.stop.wait, run.fail, run.reporter.remarked)
         return run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -126,7 +125,11 @@ def for_each(items: Iterable[T | CtadataError], work: Callable[[T], object], *, 
     failures: list[CtadataError] = []
     done = 0
     with contextlib.ExitStack() as stack:
-        apply = map if threads == 1 else stack.enter_context(ThreadPoolExecutor(threads)).map
+        apply: Callable[..., Iterable[object]] = map
+        if threads > 1:
+            from concurrent.futures import ThreadPoolExecutor
+
+            apply = stack.enter_context(ThreadPoolExecutor(threads)).map
         for failed, succeeded in apply(lambda item: _try(work, item), items):
             for error in failed:
                 say(str(error))

@@ -284,4 +284,14 @@ ColumnNames = Annotated[
         help="Show these columns: kind, size, time, locality, checksum, etag, path; commas separate them.",
     ),
 ]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include", metavar="PATTERN", help="Take only names that match ('*.h5', 'run_*/log/', '**/a'); repeatable."
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="PATTERN", help="Leave out names that match, also included ones; repeatable."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")]

@@ -48,16 +48,6 @@ SkipSpecial = Annotated[
     bool,
     typer.Option("--skip-special", help="Leave out broken links, links to directories, sockets, FIFOs and devices."),
 ]
-Include = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--include", metavar="PATTERN", help="Take only names that match ('*.h5', 'run_*/log/', '**/a'); repeatable."
-    ),
-]
-Exclude = Annotated[
-    list[str] | None,
-    typer.Option("--exclude", metavar="PATTERN", help="Leave out names that match, also included ones; repeatable."),
-]
 FilesFrom = Annotated[
     str | None,
     typer.Option(
@@ -108,8 +98,8 @@ RetryFailed = Annotated[
 class Selection:
     """The options that choose the files of a run, compare them, and limit the rate."""
 
-    include: Include = None
-    exclude: Exclude = None
+    include: options.Include = None
+    exclude: options.Exclude = None
     dry_run: DryRun = False
     update: Update = False
     size_only: SizeOnly = False

@@ -15,7 +15,7 @@ from ctadata.errors import Stopped, TimedOut
 from ctadata.http import failures
 from ctadata.http.credentials import SigningKey
 from ctadata.http.curl_pool import TICK, CurlHandle
-from ctadata.http.messages import BODY_LIMIT, Accept, Consumer, Headers, Response, Watch
+from ctadata.http.messages import BODY_LIMIT, Accept, Consumer, Headers, Response, Watch, is_loopback
 from ctadata.http.redaction import redact, sanitize
 from ctadata.http.request import Request, Upload
 from ctadata.http.timeouts import Limits
@@ -166,7 +166,7 @@ class Exchange:
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
         if request.fresh:
             option(pycurl.FRESH_CONNECT, 1)
-        if request.origin.is_loopback:
+        if is_loopback(request.origin.host):
             option(pycurl.PROXY, "")  # a proxy from the environment is not used for loopback
         if request.method == "HEAD":
             option(pycurl.NOBODY, 1)

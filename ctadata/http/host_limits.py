@@ -8,11 +8,9 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from ctadata import fibers
-from ctadata.errors import Busy, Interrupted, Stopped, TimedOut, Unreachable
+from ctadata.errors import Busy, Stopped
 from ctadata.http.congestion import CongestionWindow
 from ctadata.http.failures import parse_retry_after
 from ctadata.http.messages import Origin, Response
@@ -27,7 +25,7 @@ _STOP_CHECK = 0.25
 
 
 class Slot:
-    """The slot of one request at a server; as a context manager, it ends with the request.
+    """The slot of one request at a server.
 
     Attributes:
         began: The time at which the request may be sent, in seconds of the limiter's clock.
@@ -70,16 +68,12 @@ class Slot:
             self._is_released = not complete and response.method == "PROPFIND"
             limiter.record_answer(self.began, self._kind, ends=self._is_released)
 
-    def __enter__(self) -> Self:
-        """Return the slot itself."""
-        return self
+    def record_failure(self) -> None:
+        """Record that the request got no answer, or only a part of one."""
+        self._limiter.record_failure(self.began)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Free the slot; if the request got no answer, or only a part of one, record the failure."""
-        if isinstance(error, Unreachable | TimedOut | Interrupted):
-            self._limiter.record_failure(self.began)
+    def release(self) -> None:
+        """Free the slot for the next request. Further calls do nothing."""
         if not self._is_released:
             self._is_released = True
             self._limiter.release()
@@ -207,13 +201,13 @@ class HostLimiter:
             self._window.record_failure(began, self._clock())
 
 
-class HostLimiters:
-    """The limiters of all servers that a client talks to."""
+class HostLimiters(dict[Origin, HostLimiter]):
+    """The limiters of all servers that a client talks to. Each is created when it is first looked up."""
 
     def __init__(
         self, most: int, *, pinned: bool, clock: Callable[[], float], spread: Callable[[], float] = lambda: 0.0
     ) -> None:
-        """Start without limiters; each is created with its first request.
+        """Start without limiters.
 
         Args:
             most: The largest number of requests to one server at a time.
@@ -221,20 +215,13 @@ class HostLimiters:
             clock: As for `HostLimiter`.
             spread: As for `HostLimiter`.
         """
+        super().__init__()
         self._most = most
         self._pinned = pinned
         self._clock = clock
         self._spread = spread
-        self._limiters: dict[Origin, HostLimiter] = {}
-        self._lock = threading.Lock()
 
-    def limiter_of(self, origin: Origin) -> HostLimiter:
-        """Return the limiter of a server."""
-        limiter = self._limiters.get(origin)
-        if limiter is None:
-            with self._lock:
-                created = HostLimiter(
-                    str(origin), CongestionWindow(self._most, pinned=self._pinned), self._clock, self._spread
-                )
-                limiter = self._limiters.setdefault(origin, created)
-        return limiter
+    def __missing__(self, origin: Origin) -> HostLimiter:
+        """Return the new limiter of a server."""
+        window = CongestionWindow(self._most, pinned=self._pinned)
+        return self.setdefault(origin, HostLimiter(str(origin), window, self._clock, self._spread))

@@ -58,7 +58,7 @@ class Origin(NamedTuple):
     @property
     def is_loopback(self) -> bool:
         """Whether the server is this machine (RFC 6761 section 6.3)."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         """Return the origin as it stands in a URL, always with its port."""
@@ -66,7 +66,8 @@ class Origin(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine (RFC 6761 section 6.3)."""
     try:
         return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -123,43 +124,44 @@ class Headers:
     """The headers of a response. Upper and lower case of names do not matter.
 
     Several headers of one name are joined by a comma (RFC 9110 section 5.3).
+
+    Attributes:
+        values: The values, by the name in lower case.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_names", "values")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         """Create headers from pairs of name and value."""
-        self._fields: dict[str, tuple[str, str]] = {}
+        self.values: dict[str, str] = {}
+        self._names: dict[str, str] = {}  # as the server wrote them, by the name in lower case
         for name, value in fields:
             key = name.lower()
-            before = self._fields.get(key)
-            self._fields[key] = (before[0], f"{before[1]}, {value}") if before else (name, value)
+            before = self.values.get(key)
+            self.values[key] = value if before is None else f"{before}, {value}"
+            self._names.setdefault(key, name)
 
     @classmethod
     def parse(cls, block: bytes) -> Headers:
         """Parse the header lines as they are received, without the status line; latin-1 keeps every byte."""
-        headers = cls()
-        fields = headers._fields
+        fields = []
         for line in block.decode("latin-1").split("\r\n"):
             name, colon, value = line.partition(":")
             if colon:
-                name, value = name.strip(), value.strip()
-                before = fields.get(key := name.lower())
-                fields[key] = (before[0], f"{before[1]}, {value}") if before else (name, value)
-        return headers
+                fields.append((name.strip(), value.strip()))
+        return cls(fields)
 
     def get(self, name: str) -> str | None:
         """Return the value of a header; None if it is missing."""
-        field = self._fields.get(name.lower())
-        return field[1] if field else None
+        return self.values.get(name.lower())
 
     def items(self) -> list[tuple[str, str]]:
         """Return each name, as the server wrote it, with its value."""
-        return list(self._fields.values())
+        return [(name, self.values[key]) for key, name in self._names.items()]
 
     def __repr__(self) -> str:
         """Show the names only: a value may be a secret, as a pool's `Location`."""
-        return f"Headers({', '.join(name for name, _ in self._fields.values())})"
+        return f"Headers({', '.join(self._names.values())})"
 
 
 @dataclass(slots=True, repr=False)

@@ -10,7 +10,7 @@ import dataclasses
 import threading
 from collections.abc import Callable
 
-from ctadata.errors import Interrupted
+from ctadata.errors import Interrupted, TimedOut, Unreachable
 from ctadata.http.call import Call, Hop
 from ctadata.http.curl_pool import CurlPool
 from ctadata.http.exchange import Exchange
@@ -123,19 +123,24 @@ class Transport:
         # the answer to an upload comes after its body: if that is large, the time says nothing about the server's speed
         is_small = call.upload is None or call.upload.size <= EXPECT_THRESHOLD
         kind = call.method if is_small or not call.streams else ""
-        limiter = self.limiters.limiter_of(request.origin)
-        with limiter.acquire(kind, self._stop, self._sleep, self._patience) as slot:
+        slot = self.limiters[request.origin].acquire(kind, self._stop, self._sleep, self._patience)
+        accept = call.accept
+
+        def record_and_accept(response: Response) -> Consumer | None:
+            slot.record_response(response, complete=False)
+            return accept(response) if accept else None
+
+        try:
             call.waited += self._clock() - began
-            if request.body:
+            if request.body and request.body.begun:
                 request.body.rewind()
-            accept = call.accept
-
-            def record_and_accept(response: Response) -> Consumer | None:
-                slot.record_response(response, complete=False)
-                return accept(response) if accept else None
-
             response = self._run(call, request, record_and_accept if accept else None)
             slot.record_response(response)
+        except (Unreachable, TimedOut, Interrupted):
+            slot.record_failure()
+            raise
+        finally:
+            slot.release()
         return response
 
     def _run(self, call: Call, request: Request, accept: Accept | None) -> Response:

@@ -6,8 +6,6 @@ import dataclasses
 import errno
 import heapq
 import itertools
-import pickle
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
@@ -77,6 +75,8 @@ def _yield_until_error(entries: Iterable[Entry], raised: list[Exception]) -> Ite
 
 def _merge_batches(batch: list[Entry], remaining: Iterator[Entry], size: int, key: SortKey) -> Iterator[Entry]:
     """Yield the merged batches of this size; they wait in a temporary file without a name."""
+    import tempfile  # few listings are so long
+
     try:
         with tempfile.TemporaryFile() as file:
             batches: list[tuple[int, int]] = []
@@ -91,6 +91,8 @@ def _merge_batches(batch: list[Entry], remaining: Iterator[Entry], size: int, ke
 
 
 def _write(file: IO[bytes], batch: list[Entry]) -> tuple[int, int]:
+    import pickle
+
     begin = file.tell()
     for first in range(0, len(batch), CHUNK):
         plain = [dataclasses.replace(e, checksums=dict(e.checksums)) for e in batch[first : first + CHUNK]]
@@ -100,6 +102,8 @@ def _write(file: IO[bytes], batch: list[Entry]) -> tuple[int, int]:
 
 
 def _read(file: IO[bytes], start: int, end: int) -> Iterator[Entry]:
+    import pickle
+
     while start < end:
         file.seek(start)
         entries = pickle.load(file)  # noqa: S301  (our own data, in a file without a name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from ctadata.entries import Entry
 from ctadata.errors import NotFound, Unsupported
@@ -36,6 +35,8 @@ def with_kept_mtimes(store: Store, entries: Iterable[Entry]) -> Iterator[Entry]:
         return entry if kept is None else dataclasses.replace(entry, mtime=kept)
 
     remaining = iter(entries)
+    from concurrent.futures import ThreadPoolExecutor  # most listings need no such request
+
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="ctadata-mtime") as pool:
         while batch := list(itertools.islice(remaining, _BATCH)):
             yield from pool.map(look, batch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 _FIRST, _LAST = -62135596800.0, 253402300799.0  # the years 1 to 9999, the range of datetime
@@ -58,6 +57,8 @@ def _parse_iso(date: str) -> float:
 
 
 def _parse_email_date(date: str) -> float:
+    from email.utils import parsedate_to_datetime  # a slow import, and nearly all dates have the usual form
+
     return _since_1970(parsedate_to_datetime(date))
 
 

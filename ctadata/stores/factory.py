@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError
 from ctadata.http.client import Client
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Store
 from ctadata.stores.dcache.dialect import dcache
-from ctadata.stores.dcache.door import Door
-from ctadata.stores.dcache.frontend import Frontend
-from ctadata.stores.dcache.frontend_listing import PagedStore
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.store import WebDAVStore
 from ctadata.tokens.origins import origin_of
+
+if TYPE_CHECKING:
+    from ctadata.stores.dcache.frontend import Frontend
 
 
 def open_store(profile: Profile, client: Client) -> Store:
@@ -35,10 +37,15 @@ def open_store(profile: Profile, client: Client) -> Store:
     store = WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
     if profile.engine == "davix":
         from ctadata.stores.dcache.davix import DavixStore
+        from ctadata.stores.dcache.door import Door
 
         dcache_door = Door(client, door, root=RemotePath.parse(profile.root))
         return DavixStore(store, client, dcache_door, profile.ca, http_pools=profile.http_pools)
-    return PagedStore(store, open_frontend(profile, client)) if profile.listing == "frontend" else store
+    if profile.listing == "frontend":
+        from ctadata.stores.dcache.frontend_listing import PagedStore
+
+        return PagedStore(store, open_frontend(profile, client))
+    return store
 
 
 def open_frontend(profile: Profile, client: Client) -> Frontend:
@@ -47,6 +54,8 @@ def open_frontend(profile: Profile, client: Client) -> Frontend:
     Raises:
         ConfigError: The profile names no frontend, or no valid one.
     """
+    from ctadata.stores.dcache.frontend import Frontend
+
     if profile.frontend is None:
         raise ConfigError(
             f"the profile {profile.name} names no REST interface",

@@ -8,6 +8,7 @@ of its own and uses it up. Only one range at a time is requested from the door; 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -26,7 +27,7 @@ from ctadata.http.messages import Accept, Origin, Response
 from ctadata.http.redaction import sanitize
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Sink, StopReading
-from ctadata.stores.path_errors import add_path_to_errors
+from ctadata.stores.path_errors import add_path
 from ctadata.stores.webdav.get_response import GetResponse, NoBytesReceived
 from ctadata.stores.webdav.mover import Mover
 from ctadata.versions import tags_differ
@@ -69,7 +70,7 @@ class HttpReader:
         digests: Callable[[Response], Mapping[str, str]] | None = None,
         explain: Callable[[CtadataError], CtadataError] = lambda error: error,
         mover_client: Client | None = None,
-        kept_mtime: Callable[[Response], float | None] = lambda _response: None,
+        kept_mtime: Callable[[Response], float | None] | None = None,
     ) -> None:
         """Create a reader of the file at `url`. No request is sent.
 
@@ -82,7 +83,7 @@ class HttpReader:
             digests: Reads the digests from a response. None: read the header `Digest`.
             explain: Returns the error to raise for an error of the server; the same object if it has nothing to add.
             mover_client: Sends the requests to the server that the door redirects to. None: each read starts at `url`.
-            kept_mtime: Reads the mtime that the file was uploaded with from a response.
+            kept_mtime: Reads the mtime that the file was uploaded with from a response; None: responses have none.
         """
         self._client = client
         self._url = url
@@ -98,9 +99,12 @@ class HttpReader:
         self._shared_movers: list[Mover] = []  # the current one last
         self._is_direct = False  # the server sends ranges without a redirect
         self._is_door_asked = False  # a range is at the door, and its response may name a mover
-        self._change = Condition()
         self.is_closed = False
         self.patience: float | None = None  # seconds for the first answer; None: as long as the client waits
+
+    @cached_property
+    def _change(self) -> Condition:
+        return Condition()
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
         """Send the bytes from offset `start` up to `stop` (exclusive; None: the end) into the sink.
@@ -112,13 +116,14 @@ class HttpReader:
             Changed: The file is another version than at the last read.
             IntegrityError: The server sent another range, or the file is shorter than `start`.
         """
-        with add_path_to_errors(self._path):
-            try:
-                return self._send(sink, start, stop)
-            except CtadataError as error:
-                if (explained := self._explain(error)) is not error:
-                    raise explained from error
-                raise
+        try:
+            return self._send(sink, start, stop)
+        except CtadataError as error:
+            explained = self._explain(error)
+            add_path(explained, self._path)
+            if explained is not error:
+                raise explained from error
+            raise
 
     def send_suffix(self, sink: Sink, length: int) -> Delivery:
         """Send the last `length` bytes of the file into the sink, or the whole file if it is shorter.
@@ -133,10 +138,10 @@ class HttpReader:
 
     def _send(self, sink: Sink, start: int, stop: int | None) -> Delivery:
         self.check_open()
-        if start < 0:
-            return self._send_range(sink, start, 0)
         if start == 0 and stop is None:
             return self._request(GetResponse(self, sink, 0, None))
+        if start < 0:
+            return self._send_range(sink, start, 0)
         stop = self._clip(start, stop)
         if stop is None:  # the size is not known: read all of it, from the beginning
             return self._request(GetResponse(self, sink, 0, None))
@@ -273,21 +278,23 @@ class HttpReader:
         Raises:
             Changed: The size or the ETag is not that of the last response.
         """
-        etag = response.headers.get("ETag")
+        headers = response.headers.values
+        etag = headers.get("etag")
         if None not in (total, self._total) and total != self._total:
             raise Changed(f"{self._total} bytes, now {total}")
-        if tags_differ(etag, self._etag):
+        if self._etag and tags_differ(etag, self._etag):
             raise Changed("it has another version tag")
         self._total = total if self._total is None else self._total
         self._etag = etag or self._etag
-        in_chunks = "chunked" in (response.headers.get("Transfer-Encoding") or "").lower()
-        is_framed, digests = in_chunks or stop is not None, self._digests(response)
-        kept_mtime = self._kept_mtime(response)
-        return Delivery(start, total, digests, etag, stop, get_content_encoding(response), is_framed, kept_mtime)
+        is_framed = stop is not None or "chunked" in headers.get("transfer-encoding", "").lower()
+        encoding = get_content_encoding(response) if "content-encoding" in headers else ""
+        kept_mtime = self._kept_mtime(response) if self._kept_mtime else None
+        return Delivery(start, total, self._digests(response), etag, stop, encoding, is_framed, kept_mtime)
 
     def _digests_from_header(self, response: Response) -> Mapping[str, str]:
         # without Want-Digest, XRootD may send the digest of another file
-        return parse_digests(response.headers.get("Digest") or "") if self._want_digest else NO_CHECKSUMS
+        digest = response.headers.values.get("digest")
+        return parse_digests(digest) if digest and self._want_digest else NO_CHECKSUMS
 
     def check_patience(self, silent: float) -> None:
         """Raise NoAnswerYet after `patience` seconds of silence."""

@@ -40,6 +40,11 @@ class add_path_to_errors:  # noqa: N801  (used as a function; a generator would 
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Set the path of the error, if there is one."""
-        is_before_request = isinstance(error, LoginNeeded) and not error.status
-        if isinstance(error, CtadataError) and not is_before_request:
-            error.path = error.path or str(self._path)
+        if isinstance(error, CtadataError):
+            add_path(error, self._path)
+
+
+def add_path(error: CtadataError, path: RemotePath) -> None:
+    """Set the path of one error, as `add_path_to_errors` does."""
+    if not isinstance(error, LoginNeeded) or error.status:
+        error.path = error.path or str(path)

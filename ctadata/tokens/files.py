@@ -7,7 +7,6 @@ import errno
 import os
 import secrets
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from io import FileIO
@@ -118,6 +117,8 @@ def reserve_file(path: Path, size: int) -> Iterator[Callable[[str], None]]:
 
 def _create_temporary(folder: Path) -> tuple[int, Path]:
     """Create a file that has a name from the beginning (O_EXCL, mode 0600)."""
+    import tempfile
+
     fd, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
     return fd, Path(name)
 

@@ -23,12 +23,32 @@ _Key = tuple[Path, tuple[str, ...]]
 
 
 @dataclass(slots=True)
-class _OpenDir:
-    """An open directory, its device and inode, and the number of its users."""
+class OpenDir:
+    """An open directory, as a `with` block gives it to one of its users.
 
+    Attributes:
+        cache: Its cache.
+        key: The path that it was opened by.
+        folder: The directory.
+        identity: Its device and inode.
+        users: The number of its users.
+    """
+
+    cache: DirCache
+    key: _Key
     folder: LocalDir
     identity: tuple[int, int]
     users: int = 1
+
+    def __enter__(self) -> LocalDir:
+        """Return the directory."""
+        return self.folder
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        self.cache.give_back(self)
 
 
 class DirCache:
@@ -37,15 +57,15 @@ class DirCache:
     def __init__(self, most: int = MOST_OPEN) -> None:
         """Start without any; keep at most `most` unused ones open."""
         self._most = most
-        self._kept: dict[_Key, _OpenDir] = {}
+        self._kept: dict[_Key, OpenDir] = {}
         self._lock = threading.Lock()
 
-    def borrow(self, base: Path, parts: Sequence[str] = ()) -> Borrowed:
-        """Return a `with` block that gives the directory, as `LocalDir.open` opens it, and raises what that raises."""
-        return Borrowed(self, (base, tuple(parts)))
+    def borrow(self, base: Path, parts: Sequence[str] = ()) -> OpenDir:
+        """Return an open directory for a `with` block, as `LocalDir.open` opens it; raise what that raises.
 
-    def take(self, key: _Key) -> _OpenDir:
-        """Return the directory if it is open and its path still leads to it; else open it."""
+        It is taken from those that are open, if its path still leads to it. The user must not close it.
+        """
+        key = base, tuple(parts)
         with self._lock:
             open_dir = self._kept.pop(key, None)
             if open_dir is not None:
@@ -55,13 +75,13 @@ class DirCache:
             if _identity(open_dir.folder.path) == open_dir.identity:
                 return open_dir
             self._forget(key, open_dir)
-            self.give_back(key, open_dir)
+            self.give_back(open_dir)
         return self._open(key)
 
-    def _open(self, key: _Key) -> _OpenDir:
+    def _open(self, key: _Key) -> OpenDir:
         folder = LocalDir.open(*key)
         status = os.fstat(folder.fd)
-        open_dir = _OpenDir(folder, (status.st_dev, status.st_ino))
+        open_dir = OpenDir(self, key, folder, (status.st_dev, status.st_ino))
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = open_dir
@@ -71,16 +91,16 @@ class DirCache:
             os.close(old.folder.fd)
         return open_dir
 
-    def _forget(self, key: _Key, open_dir: _OpenDir) -> None:
+    def _forget(self, key: _Key, open_dir: OpenDir) -> None:
         with self._lock:
             if self._kept.get(key) is open_dir:
                 del self._kept[key]
 
-    def give_back(self, key: _Key, open_dir: _OpenDir) -> None:
+    def give_back(self, open_dir: OpenDir) -> None:
         """End one use. The last user closes a directory that is no longer kept."""
         with self._lock:
             open_dir.users -= 1
-            closing = not open_dir.users and self._kept.get(key) is not open_dir
+            closing = not open_dir.users and self._kept.get(open_dir.key) is not open_dir
         if closing:
             os.close(open_dir.folder.fd)
 
@@ -97,28 +117,6 @@ class DirCache:
             closing = [open_dir for open_dir in all_open if not open_dir.users]
         for open_dir in closing:
             os.close(open_dir.folder.fd)
-
-
-class Borrowed:
-    """The `with` block of one user."""
-
-    __slots__ = ("_folders", "_kept", "_key")
-
-    def __init__(self, folders: DirCache, key: _Key) -> None:
-        """Open nothing yet."""
-        self._folders = folders
-        self._key = key
-
-    def __enter__(self) -> LocalDir:
-        """Return the open directory. The user must not close it."""
-        self._kept = self._folders.take(self._key)
-        return self._kept.folder
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give it back."""
-        self._folders.give_back(self._key, self._kept)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

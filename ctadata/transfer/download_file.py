@@ -61,12 +61,12 @@ def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Pa
         return Outcome(state, entry.path, local, entry.size or 0, why=why)
     if step is Step.REPLACE:
         check_spelling(folder, name)
-    if not run.staging:
+    if entry.locality and not run.staging:
         refuse_tape(entry)
     part = _open_part(folder, name, entry)
     try:
         fetched = SegmentedDownload(run, entry, part)
-        _check_room(folder, entry, sum(block.stop - block.start for block in part.blocks))
+        _check_room(folder, entry, part)
         fetched.fetch()
         entry = fetched.entry
         streamed = fetched.stream_digest.digests(fetched.segments.size)
@@ -109,9 +109,9 @@ def _open_part(folder: LocalDir, name: str, entry: Entry) -> PartialFile:
     return folder.create_part()
 
 
-def _check_room(folder: LocalDir, entry: Entry, resumed: int) -> None:
+def _check_room(folder: LocalDir, entry: Entry, part: PartialFile) -> None:
     """Raise StorageFull if the file system says that it has no room for the bytes that are still missing."""
-    room = folder.free_bytes()
+    room, resumed = folder.free_bytes(), sum([block.stop - block.start for block in part.blocks]) if part.blocks else 0
     if entry.size is not None and room is not None and entry.size - resumed > room:
         raise StorageFull(f"local: {os.strerror(errno.ENOSPC)}")
 

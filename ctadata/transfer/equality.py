@@ -124,8 +124,9 @@ class LocalFile:
             now = os.stat(self.local)  # noqa: PTH116  (a descriptor too)
         except OSError:
             return None
+        version = local_version(self.status)
         is_fresh = may_change_unseen(self.status, now=self.seen_at)
-        return None if is_fresh or local_version(now) != self.version else self.version
+        return None if is_fresh or local_version(now) != version else version
 
     def matching_digest(self, size: int, digests: Mapping[str, str]) -> str:
         """Read the file and compare it with the strongest_digest of `digests`; see `Side`.

@@ -34,7 +34,7 @@ from typing import Any, Self
 from ctadata.paths import TEMPORARY_PREFIX, check_local_name
 from ctadata.transfer import resume_journal, temp_names
 from ctadata.transfer.openat import DIRECTORY_FLAGS, make_directory
-from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_errors, name_file
+from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_error, local_errors, name_file
 
 KEPT_FOR = 7 * 86400.0
 """Seconds for which a part with a journal waits for a run that resumes it."""
@@ -84,15 +84,16 @@ class LocalDir:
 
     def stat(self, name: str) -> os.stat_result | None:
         """Return the status of a name; None if it is free. A link counts as its target, unless it leads nowhere."""
-        with local_errors(self.path, name):
-            try:
-                status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-            except FileNotFoundError:
-                return None
+        try:
+            status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 with contextlib.suppress(FileNotFoundError):
                     return os.stat(name, dir_fd=self.fd)
-            return status
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeEncodeError) as error:
+            raise local_error(error, self.path, name) from error
+        return status
 
     def free_bytes(self) -> int | None:
         """Return the bytes that the user may still write to this file system; None if it does not say."""
@@ -199,10 +200,12 @@ class LocalDir:
         """
         if self.nameless is None:
             self.nameless = self._can_create_nameless()
-        with local_errors(self.path):
+        try:
             if self.nameless:
                 return PartialFile(self.path, self.fd, "", self._create_nameless())
             return self._create_hidden()
+        except OSError as error:
+            raise local_error(error, self.path) from error
 
     def _can_create_nameless(self) -> bool:
         """Try it: NFS has no such files, and without /proc they cannot be named."""

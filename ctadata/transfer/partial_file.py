@@ -47,13 +47,17 @@ class local_errors:  # noqa: N801  (a context manager, named as those of context
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Raise StorageFull or LocalError for an OSError, and for a name that the locale's encoding cannot express."""
-        if isinstance(error, UnicodeEncodeError):  # the locale's encoding has no letters for it
-            place = escape_unprintable(str(Path(self._path, self._name)))
-            raise LocalError("no local file can have this name", path=place) from error
-        if isinstance(error, OSError):
-            kind_of_error = StorageFull if error.errno in _FULL else LocalError
-            place = escape_unprintable(str(Path(self._path, self._name)))
-            raise kind_of_error(f"local: {error.strerror or error}", path=place) from error
+        if isinstance(error, OSError | UnicodeEncodeError):
+            raise local_error(error, self._path, self._name) from error
+
+
+def local_error(error: OSError | UnicodeEncodeError, path: Path | str, name: str = "") -> LocalError | StorageFull:
+    """Return the StorageFull or LocalError for an error on `path`, or on `name` in it."""
+    place = escape_unprintable(str(Path(path, name)))
+    if isinstance(error, UnicodeEncodeError):  # the locale's encoding has no letters for it
+        return LocalError("no local file can have this name", path=place)
+    kind = StorageFull if error.errno in _FULL else LocalError
+    return kind(f"local: {error.strerror or error}", path=place)
 
 
 @dataclass(slots=True)
@@ -78,11 +82,13 @@ class PartialFile:
 
     def write(self, block: bytes | memoryview, offset: int) -> None:
         """Write the whole block at `offset`."""
-        with local_errors(self.path):
-            view = memoryview(block)
+        view = memoryview(block)
+        try:
             while view:
                 written = os.pwrite(self.fd, view, offset)
                 view, offset = view[written:], offset + written
+        except OSError as error:
+            raise local_error(error, self.path) from error
 
     def publish(self, name: str, *, mtime: float | None, replace: os.stat_result | None) -> os.stat_result:
         """Give the part its final name, at once and whole, and close it.
@@ -101,7 +107,7 @@ class PartialFile:
             LocalError: The file system refuses.
             StorageFull: The file system is full.
         """
-        with local_errors(self.path, name):
+        try:
             if replace is not None and stat.S_ISREG(replace.st_mode):
                 os.fchmod(self.fd, stat.S_IMODE(replace.st_mode) & 0o777)
             if mtime is not None:
@@ -113,6 +119,8 @@ class PartialFile:
             else:
                 self._hide()
                 os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        except (OSError, UnicodeEncodeError) as error:
+            raise local_error(error, self.path, name) from error
         status = os.fstat(self.fd)
         os.close(self.fd)
         if self.journal:

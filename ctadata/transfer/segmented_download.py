@@ -221,7 +221,8 @@ class SegmentedDownload:
         if segment is None:
             return False
         piece = self.run.rules.block_size(sink.PIECE)
-        stream = sink.Sink(self, segments, segment, self.part.block_writer(segment.at), piece)
+        journal = self.part.block_writer(segment.at) if self.part.journal else None
+        stream = sink.Sink(self, segments, segment, journal, piece)
         whole = self.alone and (segment.start, segment.stop) == (0, self.entry.size)
         ended = False
         try:
@@ -229,11 +230,12 @@ class SegmentedDownload:
             reader.send(stream, segment.start, None if whole else segment.stop)
             if segment.stop is None:
                 segments.end_at(segment)
-            if not segment.is_done and not segments.is_invalid:
+            if segment.at != segment.stop and not segments.is_invalid:
                 raise Interrupted(f"the body ended at byte {segment.at} instead of {segment.stop}")
             ended = True
         finally:
-            stream.end_journal()
+            if journal:
+                stream.end_journal()
             segments.give_back(segment, ended=ended)  # last: once all are given back, the part may be closed
         return True
 
@@ -293,7 +295,7 @@ class SegmentedDownload:
         if not self.alone and not self._begun:
             self._begun = True
             self.run.workers.wake_workers()
-        if tags_differ(delivery.etag, self._etag):
+        if self._etag and tags_differ(delivery.etag, self._etag):
             raise Changed()
         if delivery.digests:
             self.digests = {**self.entry.checksums, **delivery.digests}

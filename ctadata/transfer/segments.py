@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from ctadata.checksums import adler32, adler32_combine
 from ctadata.fibers import Condition
@@ -54,11 +55,6 @@ class Segment:
     adler32: int = 1
 
     @property
-    def received_range(self) -> ReceivedRange:
-        """The bytes of it that are in the part."""
-        return ReceivedRange(self.start, self.at, self.adler32)
-
-    @property
     def is_done(self) -> bool:
         """Whether all of its bytes are in the part."""
         return self.at == self.stop
@@ -85,17 +81,18 @@ class Segments:
         self.size = size
         self.is_invalid = False
         self._streams = streams
-        self._ranges = sorted(ranges, key=lambda each: each.start)
+        self._ranges = sorted(ranges, key=attrgetter("start"))
         self._active: list[Segment] = []
         self._gaps: list[tuple[int, int | None]] = []
         self._lock = threading.Lock()
         self._change = Condition(self._lock)
-        self.received = self.resumed = sum(each.stop - each.start for each in self._ranges)
-        at = 0
+        self.received = at = 0
         for each in self._ranges:
+            self.received += each.stop - each.start
             if at < each.start:
                 self._gaps.append((at, each.start))
             at = each.stop
+        self.resumed = self.received
         if size is None or at < size or not size:
             self._gaps.append((at, size))
 
@@ -148,9 +145,10 @@ class Segments:
         """
         with self._lock:
             self._active.remove(segment)
-            if segment.at > segment.start or ended:
-                self._ranges.append(segment.received_range)
-            if not segment.is_done or not (ended or segment.at > segment.start):
+            has_bytes = segment.at > segment.start
+            if has_bytes or ended:
+                self._ranges.append(ReceivedRange(segment.start, segment.at, segment.adler32))
+            if not (has_bytes or ended) or not segment.is_done:
                 self._gaps.append((segment.at, segment.stop))
                 self._gaps.sort(key=lambda gap: gap[0])
             self._change.notify_all()
@@ -193,12 +191,12 @@ class Segments:
     def ranges(self) -> list[ReceivedRange]:
         """The ranges of streams that have ended, in order."""
         with self._lock:
-            return sorted(self._ranges, key=lambda each: each.start)
+            return sorted(self._ranges, key=attrgetter("start"))
 
     @property
     def adler32(self) -> int:
         """That of the whole file, which must be complete."""
-        first, *others = self.ranges or [ReceivedRange(0, 0, 1)]
+        first, *others = sorted(self._ranges, key=attrgetter("start")) or [ReceivedRange(0, 0, 1)]
         value = first.adler32
         for each in others:
             value = adler32_combine(value, each.adler32, each.stop - each.start)

@@ -113,6 +113,8 @@ class FileSource:
 
     def rewind(self) -> None:
         """Start again at the first byte."""
+        if not self.offset and not self.parts:
+            return
         for part in self.parts:
             part.rewind()
         if self.offset:

@@ -29,7 +29,7 @@ EARLIER_BOOT_AFTER = 600.0
 
 def new_name() -> str:
     """Return a new name for a temporary of this process."""
-    return f"{TEMPORARY_PREFIX}{_host()}-{this_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
+    return f"{_prefix_of(os.getpid())}{secrets.token_hex(4)}"
 
 
 def name_target_in(error: CtadataError, temporary: RemotePath, target: RemotePath) -> None:
@@ -90,6 +90,11 @@ def _writer(name: str) -> tuple[str, str, str, str]:
     """Return host, boot, process and its start; empty if the name does not have them."""
     fields = name.removeprefix(TEMPORARY_PREFIX).split("-")
     return (fields[-5], fields[-4], fields[-3], fields[-2]) if len(fields) in (5, 6) else ("", "", "", "")
+
+
+@functools.lru_cache(maxsize=1)  # by the process number, because a process may fork
+def _prefix_of(pid: int) -> str:
+    return f"{TEMPORARY_PREFIX}{_host()}-{this_boot()}-{pid}-{_start_of(pid)}-"
 
 
 @functools.cache

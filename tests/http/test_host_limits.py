@@ -183,7 +183,7 @@ def test_a_reset_halves_the_window(serve, client):
         assert all(held.acquire(timeout=PATIENCE) for _ in broken)
         all_held.set()
         assert all(isinstance(each.exception(PATIENCE), CtadataError) for each in broken)
-    assert one._transport.limiters.limiter_of(peer.origin)._window.width == START / 2
+    assert one._transport.limiters[peer.origin]._window.width == START / 2
 
 
 def test_a_stop_ends_the_wait_for_a_slot(crowd, client):

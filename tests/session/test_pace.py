@@ -112,7 +112,7 @@ def test_only_the_pool_that_breaks_off_gets_fewer_streams(
     for i in range(24):
         box.files.put(f"/lst/run/f{i}", b"x" * 1000)
     session.get(["lst/run"], str(tmp_path / "before"), recursive=True)
-    widths = session.store._client._transport.limiters.limiter_of  # type: ignore[attr-defined]
+    widths = session.store._client._transport.limiters.__getitem__  # type: ignore[attr-defined]
     door, pool = Origin.parse(box.door), Origin.parse(box.pools[0])
     assert (widths(door)._window.width, widths(pool)._window.width) == (8, 8)
     box.faults.add("pool1", "GET", "*", faults.Cut(after=500, reset=True), times=1)

@@ -38,8 +38,8 @@ def copy(
         str, typer.Argument(metavar="DST", show_default=False, help="The same forms, at the other site.")
     ],
     recursive: transfer_options.Recursive = False,
-    include: transfer_options.Include = None,
-    exclude: transfer_options.Exclude = None,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
     push: Annotated[bool, typer.Option("--push", help="Let SRC's site send; by default DST's site fetches.")] = False,
     through: Annotated[bool, typer.Option("--through", help="Pass the bytes through this machine.")] = False,
     send_token: Annotated[

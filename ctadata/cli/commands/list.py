@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import command_context, options, transfer_options
+from ctadata.cli import command_context, options
 from ctadata.cli.entry_lines import Columns, read_columns, read_sort_key, write_entries
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.signals import stop_on_signals
 from ctadata.errors import UsageError
 from ctadata.namespace.external_sort import SortKey, name_key, sort_entries
 from ctadata.namespace.filters import Filters
-from ctadata.namespace.kept_mtimes import with_kept_mtimes
 
 if TYPE_CHECKING:
     from ctadata.session import Session
@@ -28,8 +27,8 @@ def list_(
     human: options.Human = False,
     columns: options.ColumnNames = None,
     recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="List everything below.")] = False,
-    include: transfer_options.Include = None,
-    exclude: transfer_options.Exclude = None,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
     null: Annotated[bool, typer.Option("-0", "--null", help="End each path with NUL in place of a new line.")] = False,
     json: options.Json = False,
     mtime: Annotated[
@@ -91,7 +90,10 @@ def list_(
                 return
             entries = session.list(path, recursive=recursive, filters=filters)
             entries = entries if key is None else sort_entries(entries, key=key)
-            entries = with_kept_mtimes(session.store, entries) if mtime else entries
+            if mtime:
+                from ctadata.namespace.kept_mtimes import with_kept_mtimes
+
+                entries = with_kept_mtimes(session.store, entries)
             write_entries(entries, form, together=key is not None)
 
         if len(paths or ()) > 1:

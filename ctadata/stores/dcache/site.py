@@ -10,15 +10,15 @@ from ctadata.errors import Unsupported
 from ctadata.http.client import Client
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.dcache.door import Door
-from ctadata.stores.dcache.frontend import Frontend
-from ctadata.stores.dcache.tape import TapeLibrary
 from ctadata.stores.factory import open_frontend
-from ctadata.stores.recalls import Recalls
 from ctadata.stores.sharing import Shares
 from ctadata.tokens.origins import origin_of, trusted_origins
 
 if TYPE_CHECKING:
+    from ctadata.stores.dcache.door import Door
+    from ctadata.stores.dcache.frontend import Frontend
+    from ctadata.stores.dcache.tape import TapeLibrary
+    from ctadata.stores.recalls import Recalls
     from ctadata.stores.webdav.probe import Probe
 
 
@@ -53,6 +53,9 @@ class Site:
     @cached_property
     def tape_interface(self) -> TapeLibrary:
         """The tape interface of a dCache. Its methods raise Unsupported if the site announces none."""
+        from ctadata.stores.dcache.frontend import Frontend
+        from ctadata.stores.dcache.tape import TapeLibrary
+
         profile, client = self._profile, self._require_client
         announced_at = [
             str(origin_of(url, "where tape is announced")) for url in (profile.frontend, profile.door) if url
@@ -64,6 +67,8 @@ class Site:
     @cached_property
     def door(self) -> Door:
         """The door, for macaroons and copies. Raises ConfigError for an invalid door, Unsupported without a door."""
+        from ctadata.stores.dcache.door import Door
+
         door = str(origin_of(self._profile.door, f"the door of the profile {self._profile.name}"))
         return Door(self._require_client, door, root=self._root)
 

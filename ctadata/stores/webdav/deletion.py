@@ -8,7 +8,6 @@ no collection that holds anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ctadata.entries import Entry, Kind
@@ -65,6 +64,8 @@ class Deletion:
 
     def _empty(self, path: RemotePath) -> None:
         """Delete all that lies below, go on after a failure, and raise PartialFailure at the end."""
+        from concurrent.futures import ThreadPoolExecutor
+
         members = list(self.list_members(path))
         with ThreadPoolExecutor(THREADS) as pool:
             failures = [error for error in pool.map(self._try_file, members) if error]

@@ -19,7 +19,13 @@ class NoBytesReceived(Interrupted):
 
 
 class SharedReadState(Protocol):
-    """What the reads of one file share: the methods of `HttpReader` that a GET calls."""
+    """What the reads of one file share: the methods of `HttpReader` that a GET calls.
+
+    Attributes:
+        is_closed: Whether the reader is closed.
+    """
+
+    is_closed: bool
 
     def check_open(self) -> None:
         """Raise Interrupted if the reader is closed."""
@@ -74,10 +80,12 @@ class GetResponse:
         self._reader.check_open()
         if _is_page(response):
             raise UsageError("a directory, not a file")
-        length = response.headers.get("Content-Length") or ""
+        headers = response.headers.values
+        length, content_range = headers.get("content-length", ""), headers.get("content-range", "")
         content_length = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
-        content_range = response.headers.get("Content-Range") or ""
-        is_range = response.status == 206 or (response.status == 200 and _is_part(content_range, content_length))
+        is_range = response.status == 206 or (
+            response.status == 200 and content_range != "" and _is_part(content_range, content_length)
+        )
         if is_range and self.stop is not None:
             total = self._check_range(content_range, self.stop, content_length)
         elif is_range and response.status == 200:
@@ -110,7 +118,8 @@ class GetResponse:
     def _consume(self, block: memoryview) -> None:
         if self._end is not None and self._offset + len(block) > self._end:
             raise IntegrityError(f"the server sends more bytes than the {self._end} that it announced")
-        self._reader.check_open()
+        if self._reader.is_closed:
+            self._reader.check_open()
         requested = block if self.stop is None else block[: max(0, self.stop - self._offset)]
         self._offset += len(block)
         if requested:
@@ -157,10 +166,9 @@ class GetResponse:
 
     def finish(self) -> Delivery:
         """Check that the body is complete, and return what the headers said; raise Interrupted if it is short."""
-        delivery = self.get_delivery()
         if self._end is not None and self._offset != self._end:
             raise Interrupted(f"the body ended at byte {self._offset} instead of {self._end}")
-        return delivery
+        return self.delivery or self.get_delivery()
 
 
 def _is_part(content_range: str, length: int | None) -> bool:
@@ -177,8 +185,8 @@ def _is_part(content_range: str, length: int | None) -> bool:
 
 def _is_page(response: Response) -> bool:
     """Return whether the response is the page of a directory: its URL ends in a slash, or it has dCache's metalink."""
-    headers = response.headers
+    headers = response.headers.values
     if response.url.partition("?")[0].endswith("/"):
         return True
-    html = (headers.get("Content-Type") or "").startswith("text/html") and headers.get("Content-Length") is None
-    return html and "metalink" in (headers.get("Link") or "")
+    html = headers.get("content-type", "").startswith("text/html") and "content-length" not in headers
+    return html and "metalink" in headers.get("link", "")

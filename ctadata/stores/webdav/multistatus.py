@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable
-from xml.etree.ElementTree import Element, ParseError, iterparse
+from typing import TYPE_CHECKING
 
 from ctadata.checksums import parse_digests
 from ctadata.entries import NO_CHECKSUMS, Entry, Kind
@@ -44,6 +44,9 @@ from ctadata.stores.webdav.responses import (
     Responses,
     parse_status_line,
 )
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 WAITING = 10_000
 """The largest number of responses that wait for the collection's own href."""
@@ -280,6 +283,8 @@ def read_refused_members(response: Response, path: RemotePath, *, root: RemotePa
 
 
 def _members(body: bytes) -> list[Element]:
+    from xml.etree.ElementTree import ParseError, iterparse  # few answers need it
+
     members: list[Element] = []
     with contextlib.suppress(ParseError, LookupError, ValueError):  # the last two: an unknown encoding
         for _, element in iterparse(io.BytesIO(body)):  # noqa: S314  (64 KiB; expat limits entities)

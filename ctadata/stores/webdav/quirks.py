@@ -68,7 +68,7 @@ def find_quirks(server: str | None) -> Quirks:
 
 
 def _refuse(path: RemotePath, characters: str, words: str) -> None:
-    refused = sorted({letter for letter in characters for name in path.parts if letter in name})
+    refused = sorted(set(characters).intersection(*[set().union(*path.parts)])) if characters else []
     if refused:
         hint = "letters, digits and . _ - are understood everywhere"
         raise Unsupported(words.format(" and ".join(map(escape_unprintable, refused))), hint=hint, path=str(path))

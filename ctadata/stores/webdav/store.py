@@ -18,7 +18,7 @@ from ctadata.stores.base import Source, Written
 from ctadata.stores.channel import ThreadedIterator
 from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.http_reader import HttpReader
-from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
+from ctadata.stores.path_errors import add_path, add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.multistatus import read_refused_members, refusal_error
@@ -122,20 +122,21 @@ class WebDAVStore:
             headers["X-OC-Mtime"] = str(int(source.mtime))
         if "adler32" in self.features.digests:
             headers["Want-Digest"] = "adler32"
-        with add_path_to_errors(path):
+        try:
             self._check_storable(path)
-            try:
-                response = self._client.send(
-                    "PUT", self._url(path), headers=headers, body=source, await_redirect=self.features.redirects
-                )
-            except NotFound as error:
-                if error.status == 409 and self._look(path) is Kind.DIRECTORY:
-                    raise AlreadyExists("a directory has this name", status=409) from error
-                raise
+            response = self._client.send(
+                "PUT", self._url(path), headers=headers, body=source, await_redirect=self.features.redirects
+            )
             if response.status not in (200, 201, 204):
                 raise ServerTrouble(f"the server did not confirm the upload: {response.status} {response.reason}")
-        digests = parse_digests(response.headers.get("Digest") or "") if "Want-Digest" in headers else NO_CHECKSUMS
-        return Written(digests, response.headers.get("ETag"))
+        except CtadataError as error:
+            if isinstance(error, NotFound) and error.status == 409 and self._look(path) is Kind.DIRECTORY:
+                raise AlreadyExists("a directory has this name", path=str(path), status=409) from error
+            add_path(error, path)
+            raise
+        digest = response.headers.values.get("digest")
+        digests = parse_digests(digest) if digest and "Want-Digest" in headers else NO_CHECKSUMS
+        return Written(digests, response.headers.values.get("etag"))
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """Return the digests that the server keeps of a stored file; the request is repeated for 1.5 s at most.
@@ -293,7 +294,7 @@ class WebDAVStore:
             raise CtadataError("the server gave the file another name", hint=hint, path=str(target))
 
     def _check_storable(self, path: RemotePath) -> None:
-        if not SUSPICIOUS.isdisjoint(str(path)):
+        if any(map(SUSPICIOUS.intersection, path.parts)):
             self._quirks_for(path).check(path)
 
     def _destination(self, target: RemotePath, *, slash: bool = False) -> str:

@@ -1,0 +1,46 @@
+"""The start of a command: which modules it loads before its first request."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "asyncio", "boto3", "botocore", "email", "fsspec", "http.client", "pydantic", "requests", "rich", "ssl",
+    "urllib.request", "urllib3", "webdav4", "xml.etree.ElementTree",
+}  # fmt: skip
+"""Modules that no plain command may load: each costs milliseconds, and they need none of them."""
+
+UNUSED = {
+    "list": {"concurrent.futures", "ctadata.transfer", "pickle", "ctadata.stores.dcache.frontend"},
+    "get": {"ctadata.transfer.streams", "ctadata.stores.dcache.frontend"},
+    "put": {"ctadata.transfer.streams", "ctadata.stores.dcache.frontend"},
+}
+"""Modules that one command may not load."""
+
+RUN = """
+import sys
+from ctadata.cli import main
+import ctadata.http.exchange
+def perform(*_):
+    print(*sys.modules)
+    sys.stdout.flush()
+    import os
+    os._exit(0)
+ctadata.http.exchange.Exchange.perform = perform
+main.run(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("arguments", [("list", "/"), ("get", "/f"), ("put", "f", "/f")], ids=lambda each: each[0])
+def test_a_command_loads_no_heavy_module_before_its_first_request(arguments, tmp_path):
+    (tmp_path / "f").write_text("content")
+    settings = tmp_path / "c.toml"
+    settings.write_text('default = "x"\n[profiles.x]\nkind = "webdav"\ndoor = "http://127.0.0.1:9"\n')
+    environment = {"CTADATA_CONFIG": str(settings), "BEARER_TOKEN": "token", "HOME": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", RUN, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    loaded = set(ran.stdout.split())
+    assert "pycurl" in loaded, ran.stderr
+    assert loaded & (HEAVY | UNUSED[arguments[0]]) == set()
