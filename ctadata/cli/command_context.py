@@ -125,7 +125,7 @@ def for_each(items: Iterable[T | CtadataError], work: Callable[[T], object], *, 
     failures: list[CtadataError] = []
     done = 0
     with contextlib.ExitStack() as stack:
-        apply: Callable[..., Iterable[object]] = map
+        apply: Callable[..., Iterable[tuple[list[CtadataError], int]]] = map
         if threads > 1:
             from concurrent.futures import ThreadPoolExecutor
 
