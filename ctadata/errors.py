@@ -35,6 +35,9 @@ and an exit code.
 
 from __future__ import annotations
 
+import itertools
+import os
+import traceback
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
@@ -73,6 +76,19 @@ class CtadataError(Exception):
         """Return one line: the path, what happened, and the hint."""
         text = f"{self.path}: {self.what}" if self.path else self.what
         return f"{text} ({self.hint})" if self.hint else text
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython and notebooks show: the caller's frames; with CTADATA_DEBUG=1 all."""
+        frames = [frame for frame in traceback.extract_tb(self.__traceback__) if "/IPython/" not in frame.filename]
+        if os.environ.get("CTADATA_DEBUG", "0") in ("", "0"):
+            package = os.path.dirname(__file__) + os.sep  # noqa: PTH120
+            frames = list(itertools.takewhile(lambda frame: not frame.filename.startswith(package), frames))
+        lines = [
+            "Traceback (most recent call last):\n",
+            *traceback.format_list(frames),
+            f"{type(self).__name__}: {self}",
+        ]
+        return "".join(lines).splitlines()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle needs: the attributes, whatever the initialiser of the class takes."""

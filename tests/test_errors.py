@@ -1,8 +1,11 @@
 """The tree of errors: exit codes, messages, and the picture in the docstring."""
 
 import inspect
+import os
 import pickle
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -81,3 +84,20 @@ def test_a_partial_failure_counts_failures(done: list[str], code: int) -> None:
     assert failure.done == done
     assert [str(error) for error in failure.failures] == ["/a: no such file", "/b: silence"]
     assert str(failure) == f"2 of {2 + len(done)} failed: /a: no such file"
+
+
+NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_cell("from ctadata import direct\\ndirect.list_dir('/a/../b')")
+"""
+
+
+@pytest.mark.parametrize(("debug", "inner"), [("0", False), ("1", True)])
+def test_a_notebook_shows_the_frames_of_the_caller(debug: str, inner: bool) -> None:
+    env = {**os.environ, "CTADATA_DEBUG": debug, "CTADATA_DOOR": "http://127.0.0.1:1", "BEARER_TOKEN": "x"}
+    done = subprocess.run([sys.executable, "-c", NOTEBOOK], env=env, capture_output=True, text=True, check=True)
+    shown = done.stdout + done.stderr
+    assert "UsageError: '..' cannot be a name in a remote path" in shown
+    assert "direct.list_dir('/a/../b')" in shown
+    assert ("ctadata/paths.py" in shown) == inner

@@ -217,6 +217,14 @@ def say_raw(text: str) -> None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def in_red(text: str) -> str:
+    """Return the text in red if stderr is a terminal with colours, and unchanged otherwise."""
+    plain = any(os.environ.get(name) for name in ("NO_COLOR", "CTADATA_NO_COLOR"))
+    if plain or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        return text
+    return f"\x1b[31m{text}\x1b[0m"
+
+
 def format_rfc3339(seconds: float | None) -> str | None:
     """Return a time as `2026-08-01T12:00:00Z` (RFC 3339, UTC, whole seconds).
 

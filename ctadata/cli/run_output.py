@@ -132,7 +132,8 @@ class _OutcomeWriter:
 
     def _show(self, outcome: Outcome) -> None:
         if self.output.json:
-            write_json(self.receipt_writer.as_json(outcome))
+            dry_run = {"dry_run": True} if self.output.dry_run else {}
+            write_json({**self.receipt_writer.as_json(outcome), **dry_run})
         elif self.output.dry_run and (self.verbose or outcome.state != "skipped"):
             write_line(dry_run_line(outcome, self.output.action))
 

@@ -142,7 +142,7 @@ class Selection:
             update=self.update,
             stage=stage,
             normalize=check_form(normalize),
-            rate=self._rate(),
+            rate=units.read_rate(self.limit_rate, "--limit-rate"),
             shard=sharing.shard,
         )
 
@@ -152,12 +152,6 @@ class Selection:
         if self.size_only and self.checksum:
             raise UsageError("--size-only and --checksum exclude each other")
         return Compare.SIZE if self.size_only else Compare.CHECKSUM if self.checksum else Compare.USUAL
-
-    def _rate(self) -> float | None:
-        try:
-            return None if self.limit_rate is None else units.read_size(self.limit_rate)
-        except ValueError as error:
-            raise UsageError(f"--limit-rate: {error}", hint="such as 10M, for 10 MiB a second") from None
 
 
 @dataclass(frozen=True)

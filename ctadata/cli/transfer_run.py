@@ -12,13 +12,14 @@ import typer
 
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
-from ctadata.cli.output import say, say_raw, stdout_is_terminal
+from ctadata.cli.output import in_red, say, say_raw, stdout_is_terminal
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.signals import stop_on_signals
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.errors import CtadataError, IntegrityError, Unsupported, UsageError
+from ctadata.paths import escape_unprintable
 from ctadata.progress import units
-from ctadata.progress.format import counted_line, outcome_lines
+from ctadata.progress.format import NAMED, counted_line, outcome_lines
 from ctadata.progress.reporters import choose
 from ctadata.transfer.report import Outcome, Reporter, Summary
 from ctadata.transfer.special_files import SPECIAL
@@ -111,7 +112,9 @@ def print_summary(summary: Summary, seconds: float, output: RunOutput, common: C
         stopped: A signal ended the run.
     """
     for line in outcome_lines(_outcomes_to_print(summary, quiet=common.quiet, dry_run=output.dry_run)):
-        say_raw(line)
+        say_raw(in_red(line) if line.startswith("failed ") else line)
+    if len(summary.failed) > NAMED and output.receipt is None and not (output.dry_run or common.quiet):
+        say("with --receipt FILE, the file gets a line about each of them")
     special = [outcome for outcome in summary.passed if outcome.why in SPECIAL]
     if special and not output.dry_run and not common.quiet:
         if not any(outcome.error for outcome in special):
@@ -170,12 +173,23 @@ def summary_counts(summary: Summary, seconds: float, action: str = "get") -> lis
         rate = f", {units.rate(moved / seconds)}" if moved >= MIN_SIZE_FOR_RATE and seconds else ""
         verb = "verified" if action == "verify" else "done"
         size = f"{units.size(summary.size)}{resumed} in {units.duration(seconds)}{rate}"
-        words.append(f"{units.files(summary.done)} {verb} ({size})")
+        words.append(f"{units.files(summary.done)} {verb} ({size}){_destination(summary, action)}")
     for why, count in summary.skips.items():
         words.append(f"{units.files(count)} skipped, {'equal already' if why == 'equal' else why}")
     if summary.deleted:
         words.append(f"{units.names(summary.deleted)} deleted")
     return [*words, *_remaining_counts(summary)]
+
+
+def _destination(summary: Summary, action: str) -> str:
+    """Return ` to <path>`: the file that was moved, or the directory that holds all of them; empty for a pipe."""
+    if action == "get" and summary.local_top.parts is not None:
+        path = os.path.abspath("/".join(summary.local_top.parts))  # noqa: PTH100
+    elif action in ("put", "copy") and summary.remote_top.parts is not None:
+        path = "/" + "/".join(summary.remote_top.parts)
+    else:
+        return ""
+    return f" to {escape_unprintable(path)}"
 
 
 def _remaining_counts(summary: Summary) -> list[str]:

@@ -75,6 +75,7 @@ def fetch_and_save_file(
     save_to_fn: PathText | None = None,
     *,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     dev_instance: bool = False,
 ) -> int:
     """Download one file and verify it.
@@ -86,6 +87,7 @@ def fetch_and_save_file(
         save_to_fn: The local file, or the directory to put the file in. None keeps its name, in the current directory.
         progress: True shows a progress bar, or a widget in a notebook. You can also pass a reporter of
             `ctadata.progress`.
+        limit_rate: The largest number of bytes per second, of all files together, as a number or as `"10M"`.
         dev_instance: As in `list_dir`.
 
     Returns:
@@ -102,7 +104,7 @@ def fetch_and_save_file(
         >>> direct.fetch_and_save_file("cta/DL1/run1.h5", "data/")
         104857600
     """
-    return APIClient(dev_instance).fetch_and_save_file(path, save_to_fn, progress=progress)
+    return APIClient(dev_instance).fetch_and_save_file(path, save_to_fn, progress=progress, limit_rate=limit_rate)
 
 
 def fetch_and_save_file_or_dir(
@@ -111,6 +113,7 @@ def fetch_and_save_file_or_dir(
     *,
     save_to_fn: PathText | None = None,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     dev_instance: bool = False,
 ) -> int:
     """Download a file, or with `recursive` a directory with everything below it.
@@ -123,6 +126,7 @@ def fetch_and_save_file_or_dir(
         recursive: Allow a directory.
         save_to_fn: The local target. None is the current directory.
         progress: As in `fetch_and_save_file`.
+        limit_rate: As in `fetch_and_save_file`.
         dev_instance: As in `list_dir`.
 
     Returns:
@@ -137,7 +141,9 @@ def fetch_and_save_file_or_dir(
         >>> direct.fetch_and_save_file_or_dir("cta/DL1", recursive=True, save_to_fn="data")
     """
     client = APIClient(dev_instance)
-    return client.fetch_and_save_file_or_dir(path, recursive, save_to_fn=save_to_fn, progress=progress)
+    return client.fetch_and_save_file_or_dir(
+        path, recursive, save_to_fn=save_to_fn, progress=progress, limit_rate=limit_rate
+    )
 
 
 def upload_file(
@@ -147,6 +153,7 @@ def upload_file(
     no_clobber: bool = False,
     normalize: str | None = None,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     dev_instance: bool = False,
 ) -> Upload:
     """Upload one file and verify it.
@@ -158,6 +165,7 @@ def upload_file(
         no_clobber: Never replace a file on the storage that differs.
         normalize: `"nfc"` converts the names to Unicode's normal form NFC. None keeps them.
         progress: As in `fetch_and_save_file`.
+        limit_rate: As in `fetch_and_save_file`.
         dev_instance: As in `list_dir`.
 
     Returns:
@@ -175,7 +183,7 @@ def upload_file(
         >>> direct.upload_file("latest.txt", "results/")
     """
     return APIClient(dev_instance).upload_file(
-        local_fn, path, no_clobber=no_clobber, normalize=normalize, progress=progress
+        local_fn, path, no_clobber=no_clobber, normalize=normalize, progress=progress, limit_rate=limit_rate
     )
 
 
@@ -186,6 +194,7 @@ def upload_dir(
     no_clobber: bool = False,
     normalize: str | None = None,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     dev_instance: bool = False,
 ) -> list[Upload]:
     """Upload the contents of a local directory.
@@ -196,6 +205,7 @@ def upload_dir(
         no_clobber: As in `upload_file`.
         normalize: As in `upload_file`.
         progress: As in `fetch_and_save_file`.
+        limit_rate: As in `fetch_and_save_file`.
         dev_instance: As in `list_dir`.
 
     Returns:
@@ -209,7 +219,7 @@ def upload_dir(
         >>> direct.upload_dir("plots", "results/plots")
     """
     return APIClient(dev_instance).upload_dir(
-        local_dir, path, no_clobber=no_clobber, normalize=normalize, progress=progress
+        local_dir, path, no_clobber=no_clobber, normalize=normalize, progress=progress, limit_rate=limit_rate
     )
 
 

@@ -11,6 +11,7 @@ from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.errors import ConfigError
 from ctadata.listed_paths import Listed, Listing
 from ctadata.namespace.external_sort import name_key
+from ctadata.progress import units
 from ctadata.progress.reporters import Progress, reporter_for
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.results import Upload, collect_results, contents_path, raise_failures
@@ -82,10 +83,15 @@ class APIClient:
             return Listing(Listed.of(entry) for entry in (entries if recursive else sorted(entries, key=name_key)))
 
     def fetch_and_save_file(
-        self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None
+        self,
+        path: PathText,
+        save_to_fn: PathText | None = None,
+        *,
+        progress: Progress | None = None,
+        limit_rate: str | float | None = None,
     ) -> int:
         """Download one file and return its size in bytes; see `ctadata.direct.fetch_and_save_file`."""
-        return self.fetch_and_save_file_or_dir(path, save_to_fn=save_to_fn, progress=progress)
+        return self.fetch_and_save_file_or_dir(path, save_to_fn=save_to_fn, progress=progress, limit_rate=limit_rate)
 
     def fetch_and_save_file_or_dir(
         self,
@@ -94,11 +100,13 @@ class APIClient:
         *,
         save_to_fn: PathText | None = None,
         progress: Progress | None = None,
+        limit_rate: str | float | None = None,
     ) -> int:
         """Download a file or a directory and return the bytes; see `ctadata.direct.fetch_and_save_file_or_dir`."""
+        rules = Rules(rate=units.read_rate(limit_rate, "limit_rate"))
         with self.session() as session, collect_results(reporter_for(progress)) as collected:
             local = None if save_to_fn is None else os.fspath(save_to_fn)
-            summary = session.get([os.fspath(path)], local, recursive=recursive, reporter=collected)
+            summary = session.get([os.fspath(path)], local, recursive=recursive, rules=rules, reporter=collected)
         raise_failures(summary, collected.sizes, one=not recursive)
         return sum(collected.sizes)
 
@@ -110,12 +118,14 @@ class APIClient:
         no_clobber: bool = False,
         normalize: str | None = None,
         progress: Progress | None = None,
+        limit_rate: str | float | None = None,
     ) -> Upload:
         """Upload one file; see `ctadata.direct.upload_file`."""
         with self.session() as session, collect_results(reporter_for(progress)) as collected:
             from ctadata.transfer.unicode_nfc import check_form  # imported late: it loads the transfer engine
 
-            rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
+            rate = units.read_rate(limit_rate, "limit_rate")
+            rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize), rate=rate)
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
         return collected.uploads[0]
@@ -128,13 +138,15 @@ class APIClient:
         no_clobber: bool = False,
         normalize: str | None = None,
         progress: Progress | None = None,
+        limit_rate: str | float | None = None,
     ) -> list[Upload]:
         """Upload the contents of a local directory; see `ctadata.direct.upload_dir`."""
         contents = contents_path(local_dir)
         with self.session() as session, collect_results(reporter_for(progress)) as collected:
             from ctadata.transfer.unicode_nfc import check_form  # imported late: it loads the transfer engine
 
-            rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
+            rate = units.read_rate(limit_rate, "limit_rate")
+            rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize), rate=rate)
             summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)
         return collected.uploads

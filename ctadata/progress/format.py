@@ -12,7 +12,7 @@ from ctadata.progress.tally import Snapshot
 from ctadata.transfer.report import Outcome, State
 
 MANY = 9
-"""The largest number of outcomes of one reason that get a line each."""
+"""The largest number of outcomes of one reason that get a line each; of failures it is `NAMED`."""
 
 NAMED = 3
 """The number of files that a line about many of them names."""
@@ -42,14 +42,14 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 def outcome_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """Yield a line for each outcome; if more than `MANY` have one reason, yield one line for all of them."""
+    """Yield a line for each outcome; if more than `MANY`, or `NAMED` failures, have one reason, yield one for all."""
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
         error = outcome.error
         reason = (_what(error), error.hint, error.exit_code) if error and outcome.state is State.FAILED else outcome.why
         groups.setdefault((outcome.state, reason), []).append(outcome)
     for alike in groups.values():
-        if len(alike) > MANY:
+        if len(alike) > (NAMED if alike[0].state is State.FAILED else MANY):
             yield counted_line(alike)
         else:
             yield from map(outcome_line, alike)

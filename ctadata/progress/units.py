@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from ctadata.errors import UsageError
+
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:(?P<unit>[KMGT])(?:i?B)?|B)?(?:/s)?", re.IGNORECASE)
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -34,6 +36,22 @@ def read_size(text: str) -> float:
     if value < 1024:
         raise ValueError(f"{text!r} is less than 1K")
     return value
+
+
+def read_rate(value: str | float | None, name: str) -> float | None:
+    """Return the bytes per second of a limit; None if there is none.
+
+    Args:
+        value: A number of bytes, or a text as `10M`.
+        name: The option or parameter, for the error.
+
+    Raises:
+        UsageError: It is no number of bytes, or less than 1 KiB.
+    """
+    try:
+        return None if value is None else read_size(value if isinstance(value, str) else f"{value:.0f}")
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}", hint="such as 10M, for 10 MiB a second") from None
 
 
 def rate(per_second: float) -> str:

@@ -45,6 +45,7 @@ Faults are in `ctadata.sandbox.faults`; `box.faults.add(server, method, path, fa
 handle with `remove()`, `release()`, `hits` and `reached` (an Event).
 """
 
+from ctadata.sandbox.example_files import add_example_files, write_local_examples
 from ctadata.sandbox.sandbox import Sandbox
 
-__all__ = ["Sandbox"]
+__all__ = ["Sandbox", "add_example_files", "write_local_examples"]

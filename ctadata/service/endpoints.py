@@ -120,6 +120,10 @@ def _checked(url: str, what: str) -> str:
         raise ConfigError(f"{what}: {error}") from None
 
 
+_DIRECT = "cta-data-direct list, or in Python: from ctadata import direct"
+"""What reaches the storage without the JupyterHub."""
+
+
 def _advise_without_token(service: str) -> str:
     """Return the advice for a user without a token; a user with a login at the storage itself needs none there."""
     from ctadata.agent import control
@@ -131,8 +135,8 @@ def _advise_without_token(service: str) -> str:
     except CtadataError:
         logged_in = False
     if logged_in:
-        return "you are logged in at the storage: use cta-data-direct or ctadata.direct, which do not need it"
-    return f"get a token at {token_page(service)}, or log in at the storage itself: cta-data-direct"
+        return f"you are logged in at the storage, which needs no token: {_DIRECT}"
+    return f"outside the JupyterHub: {_DIRECT}; a token for its services is at {token_page(service)}"
 
 
 def refuse_development(dev_instance: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -141,6 +142,26 @@ class TeeReporter:
 
 
 @dataclass(slots=True)
+class CommonTop:
+    """The path that some paths have in common: the only one of them, or the directory above all of them.
+
+    Attributes:
+        parts: The names along the path; None if no path was added.
+    """
+
+    parts: tuple[str, ...] | None = None
+
+    def add(self, parts: tuple[str, ...]) -> None:
+        """Let the directory hold one more path."""
+        top = self.parts
+        if top is None:
+            self.parts = parts
+        elif len(parts) <= len(top) or parts[: len(top)] != top:
+            pairs = zip(top, parts[:-1], strict=False)
+            self.parts = top[: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))]
+
+
+@dataclass(slots=True)
 class Summary:
     """The counts of a run, and each failure. Memory is constant, but for failures, kept and passed names.
 
@@ -157,6 +178,8 @@ class Summary:
         passed: Outcomes in this state.
         failed: Outcomes in this state.
         remarks: Further sentences for the end.
+        remote_top: The path on the storage below which all files lie that were moved.
+        local_top: The same on this machine.
     """
 
     stopped: bool = False
@@ -171,6 +194,8 @@ class Summary:
     passed: list[Outcome] = field(default_factory=list)
     failed: list[Outcome] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    remote_top: CommonTop = field(default_factory=CommonTop)
+    local_top: CommonTop = field(default_factory=CommonTop)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -186,6 +211,9 @@ class Summary:
                     self.done += 1
                     self.size += outcome.size
                     self.resumed += outcome.resumed
+                    self.remote_top.add(outcome.remote.parts)
+                    if outcome.local is not None:
+                        self.local_top.add(tuple(str(outcome.local).split("/")))
                 case State.SKIPPED:
                     self.skips[outcome.why] += 1
                 case State.DELETED:

@@ -1,5 +1,6 @@
 """`sandbox`: a test storage on this machine, from its start to its end."""
 
+import os
 import re
 import signal
 import stat
@@ -30,6 +31,22 @@ def test_the_sandbox_serves_files_until_it_ends(cli):
     profile = tomllib.loads(out)["profiles"]["sandbox"]
     assert not Path(profile["ca"]).exists()
     assert not settings.exists()
+
+
+def test_a_shell_in_which_the_examples_work(cli):
+    script = (
+        "cta-data-direct start-agent 2>/dev/null && cta-data-direct get lst/run1/events.h5 && cat events.h5\n"
+        "cta-data-direct put -q results.txt plots/ && pwd >&2\n"
+        "exit 7\n"
+    )
+    env = cli.environment({"SHELL": "/bin/sh", "BEARER_TOKEN": "x"})
+    command = [sys.executable, "-m", "ctadata", "sandbox", "--shell"]
+    ended = subprocess.run(command, input=script, env=env, cwd=cli.cwd, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (7, "events"), ended.stderr
+    here = Path(ended.stderr.splitlines()[-1])
+    assert here.name == "here"
+    assert not here.exists()
+    assert not (Path(os.environ["XDG_STATE_HOME"]) / "ctadata" / "tokens").exists()
 
 
 def test_ctrl_c_ends_the_sandbox(cli):

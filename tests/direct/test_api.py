@@ -56,6 +56,18 @@ def test_listed_paths_also_know_kind_size_and_time(box: Sandbox) -> None:
     assert (folder.kind, folder.size) == ("directory", None)
 
 
+def test_a_limit_of_the_rate_reaches_the_run(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ctadata.session import Session
+
+    rates, run = [], Session.run
+    monkeypatch.setattr(Session, "run", lambda self, rules, *rest: rates.append(rules.rate) or run(self, rules, *rest))
+    direct.fetch_and_save_file("lst/d/sub/f", limit_rate="10M")
+    direct.upload_file("f", f"/{HOME}/f", limit_rate=4096)
+    assert rates == [10 * 1024**2, 4096]
+    with pytest.raises(UsageError, match=r"limit_rate: 'fast' is no number of bytes"):
+        direct.upload_file("f", f"/{HOME}/f", limit_rate="fast")
+
+
 @pytest.mark.parametrize("threads", [None, 1, 7])
 def test_a_recursive_listing_has_everything_below_and_not_the_directory_itself(
     box: Sandbox, threads: int | None

@@ -23,7 +23,7 @@ from servers.platform_site import Platform
 
 from ctadata.config.resolve import resolve_profile
 from ctadata.errors import LoginNeeded
-from ctadata.sandbox import Sandbox
+from ctadata.sandbox import Sandbox, add_example_files, write_local_examples
 
 ROOT = Path(__file__).parents[2]
 REAL = {
@@ -85,13 +85,10 @@ def env(tmp_path: Path, platform: Platform, store: str, request: pytest.FixtureR
     platform.put("lst/run1/events.h5", (tmp_path / "events.h5").read_bytes())
     platform.put("lst/run1/log/a.txt", b"log")
     with Sandbox(approve=True, qos_engine=True) as box, _another(request, box, tmp_path) as other:
-        box.files.put("/lst/run1/events.h5", b"events")
-        box.files.put("/lst/run1/log/a.txt", b"log")
+        add_example_files(box)
         (tmp_path / "config.toml").write_text(box.profile_toml("sandbox") + store + other.get("profile", ""))
         here = tmp_path / "here"
-        (here / "analysis").mkdir(parents=True)
-        (here / "analysis" / "a.py").write_text("pass\n")
-        (here / "results.txt").write_text("results\n")
+        write_local_examples(here)
         (here / "copied.txt").write_text('export AWS_ACCESS_KEY_ID="A"\nexport AWS_SECRET_ACCESS_KEY="B"\n')
         (here / "hub-token.txt").write_text(f"{platform.token}\n")
         (here / "user.pem").write_bytes(platform.papers.certificate())

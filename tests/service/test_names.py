@@ -220,17 +220,18 @@ def test_the_service_refuses_the_development_site_with_a_reason(on_platform: Pla
     assert on_platform.requests == []
 
 
+DIRECTLY = "cta-data-direct list, or in Python: from ctadata import direct"
+
+
 def test_with_a_login_of_the_agent_alone_the_error_names_the_other_command(on_platform: Platform, monkeypatch, run):
     monkeypatch.delenv("JUPYTERHUB_API_TOKEN")
     monkeypatch.setenv("CTADATA_CONFIG", "config.toml")
     monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
     with Sandbox(approve=True) as box:
         Path("config.toml").write_text(box.profile_toml("sandbox"))
-        assert "or log in at the storage itself: cta-data-direct" in run("cta-data", "list", "lst").err
+        assert f"(outside the JupyterHub: {DIRECTLY}; " in run("cta-data", "list", "lst").err
         run("cta-data-direct", "start-agent", check=0)
         ended = run("cta-data", "list", "lst")
         run("cta-data-direct", "stop-agent", check=0)
     assert (ended.code, ended.out) == (4, "")
-    assert (
-        "(you are logged in at the storage: use cta-data-direct or ctadata.direct, which do not need it)" in ended.err
-    )
+    assert f"(you are logged in at the storage, which needs no token: {DIRECTLY})" in ended.err

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +41,9 @@ def sandbox(
     token_lifetime: Annotated[
         int, typer.Option("--token-lifetime", metavar="SECONDS", min=1, help="The lifetime of a token.")
     ] = 300,
+    shell: Annotated[
+        bool, typer.Option("--shell", help="Open a shell that uses the sandbox, and end with it; logins are approved.")
+    ] = False,
     write_config: Annotated[
         Path | None,
         typer.Option(
@@ -50,8 +56,14 @@ def sandbox(
     """Run a small storage of your own, to try things out.
 
     It is a miniature dCache with a door, two pools and its own login server. It
-    listens on this machine only and needs no account. Ctrl-C ends it and
-    deletes everything in it. In one terminal:
+    listens on this machine only, needs no account, and has the files of which
+    README and guides speak. The simplest way is a shell in which their examples
+    work as they are typed; exit ends the sandbox and deletes everything in it:
+
+    \b
+      cta-data-direct sandbox --shell
+
+    Or in one terminal, until Ctrl-C:
 
     \b
       cta-data-direct sandbox --write-config /tmp/sandbox.toml
@@ -61,15 +73,20 @@ def sandbox(
     \b
       export CTADATA_CONFIG=/tmp/sandbox.toml
       cta-data-direct start-agent                   approve it in a browser
-      cta-data-direct put README.md home:
-      cta-data-direct list -l home:
-      cta-data-direct get lst/users/ada/README.md copy.md
+      cta-data-direct get lst/run1/events.h5
+      cta-data-direct put events.h5 home:
       cta-data-direct stop-agent
 
     It prints its profile to stdout. It is ready as soon as the settings file
     exists.
     """
     common = options.begin(ctx)
+    if shell:
+        with (
+            _running(approve=True, user=user, token_lifetime=token_lifetime) as box,
+            _written(f'default = "sandbox"\n\n{box.profile_toml()}', write_config) as path,
+        ):
+            raise typer.Exit(_run_shell(path, quiet=common.quiet))
     with (
         block_signals(),
         _running(approve=approve, user=user, token_lifetime=token_lifetime) as box,
@@ -85,13 +102,64 @@ def sandbox(
 @contextlib.contextmanager
 def _running(*, approve: bool, user: str, token_lifetime: int) -> Iterator[Sandbox]:
     try:
-        from ctadata.sandbox import Sandbox
+        from ctadata.sandbox import Sandbox, add_example_files
     except ImportError as error:
         raise CtadataError(
-            f"the sandbox needs {error.name}, which is not installed", hint="pip install 'ctadata[sandbox]'"
+            f"the sandbox needs {error.name}, which is not installed",
+            hint=f"{shlex.quote(sys.executable)} -m pip install trustme joserfc",
         ) from None
     with Sandbox(approve=approve, user=user, token_lifetime=token_lifetime) as box:
+        add_example_files(box)
         yield box
+
+
+def _run_shell(settings: Path, *, quiet: bool) -> int:
+    """Run the user's shell in a new directory with the example files, and return its exit code.
+
+    Logins in the shell are kept apart from those of the user, and end with it.
+    """
+    from ctadata.sandbox import write_local_examples
+
+    with tempfile.TemporaryDirectory(prefix="ctadata-try-") as folder:
+        here = Path(folder) / "here"
+        write_local_examples(here)
+        own = ("CTADATA_", "BEARER_TOKEN", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CACHE_HOME")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        env |= {
+            "CTADATA_CONFIG": os.path.abspath(settings),  # noqa: PTH100
+            "XDG_STATE_HOME": f"{folder}/state",
+            "XDG_CACHE_HOME": f"{folder}/cache",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        }
+        if not quiet:
+            say_raw(_SHELL_WELCOME)
+        process = subprocess.Popen([os.environ.get("SHELL") or "/bin/sh"], env=env, cwd=here)
+        handlers = {
+            signal.SIGINT: lambda *_: None,  # Ctrl-C is for the shell
+            signal.SIGTERM: lambda *_: process.send_signal(signal.SIGHUP),  # which a shell does not ignore
+        }
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            code = process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            subprocess.run(
+                [sys.executable, "-m", "ctadata", "stop-agent", "-q"], env=env, cwd=folder, check=False,
+                capture_output=True,
+            )  # fmt: skip
+        return code if code >= 0 else 128 - code
+
+
+_SHELL_WELCOME = """\
+This shell uses a small storage on this machine; exit ends it and deletes all
+files. Every login is approved at once. For example:
+
+  cta-data-direct start-agent
+  cta-data-direct list -r lst
+  cta-data-direct get lst/run1/events.h5
+  cta-data-direct put results.txt plots/
+"""
 
 
 @contextlib.contextmanager
