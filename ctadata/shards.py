@@ -99,19 +99,37 @@ Slurm's srun. mpirun starts its helpers with srun, so its own variables come fir
 """
 
 
+_COUNT_UNKNOWN = (
+    ("DIRACJOBID", "DIRAC", "write it yourself in the job's arguments, as --shard %n/16 for Parameters = 16"),
+    ("_CONDOR_JOB_AD", "HTCondor", "write it yourself in the job's arguments, as --shard $(Process)/16 for queue 16"),
+    ("PBS_ARRAY_INDEX", "PBS", "write it yourself, as --shard $PBS_ARRAY_INDEX/16 for qsub -J 0-15"),
+    ("PBS_ARRAYID", "TORQUE", "write it yourself, as --shard $PBS_ARRAYID/16 for qsub -t 0-15"),
+    ("LSB_JOBINDEX", "LSF", "write it yourself, as --shard $((LSB_JOBINDEX - 1))/16 for bsub -J 'get[1-16]'"),
+)
+"""The schedulers that do not tell a task the number of tasks: a variable of each task, the name, and the cure.
+
+HTCondor's job ad has TotalSubmitProcs, which some versions set too low, and which also counts other jobs of the submit
+file. LSF tells the last index (LSB_JOBINDEX_END), but not the first one.
+"""
+
+
 def shard_of(environment: Mapping[str, str]) -> Shard:
     """Return the shard that a scheduler's variables name, for `--shard auto`.
 
-    A task of a Slurm array and a process of a step are both counted: an array of 8 tasks with 4 processes each has 32
-    shards. `SLURM_PROCID` counts only inside a step, where `SLURM_STEP_NUM_TASKS` is set: in a batch script it is 0,
-    whatever the number of tasks. See "OUTPUT ENVIRONMENT VARIABLES" in sbatch(1) and srun(1).
+    A task of an array (Slurm's or Grid Engine's) and a process of a step are both counted: an array of 8 tasks with 4
+    processes each has 32 shards. `SLURM_PROCID` counts only inside a step, where `SLURM_STEP_NUM_TASKS` is set: in a
+    batch script it is 0, whatever the number of tasks. See "OUTPUT ENVIRONMENT VARIABLES" in sbatch(1) and srun(1).
 
     Args:
         environment: The environment of the process.
 
     Raises:
-        UsageError: No scheduler has set its variables, or the indices of the Slurm array have gaps.
+        UsageError: No scheduler has set its variables, they do not tell the number of tasks, or the indices of the
+            Slurm array have gaps.
     """
+    for name, scheduler, cure in _COUNT_UNKNOWN:
+        if environment.get(name, "0") != "0":  # LSF sets 0 in a job that is no array
+            raise UsageError(f"--shard auto: {scheduler} does not tell a task how many tasks there are", hint=cure)
     array = _array_task(environment)
     process = next(filter(None, (_process(environment, *names) for names in _LAUNCHERS)), None)
     if array is None and process is None:
@@ -122,7 +140,7 @@ def shard_of(environment: Mapping[str, str]) -> Shard:
             )
         raise UsageError(
             "--shard auto: no scheduler has told this process its number",
-            hint="it knows Slurm's arrays and srun, and mpirun of Open MPI, MPICH and PALS; elsewhere, "
+            hint="it knows arrays of Slurm and Grid Engine, srun, and mpirun of Open MPI, MPICH and PALS; elsewhere, "
             "write it yourself, as --shard 3/16",
         )
     outer, inner = array or WHOLE, process or WHOLE
@@ -131,7 +149,7 @@ def shard_of(environment: Mapping[str, str]) -> Shard:
 
 def _array_task(environment: Mapping[str, str]) -> Shard | None:
     if "SLURM_ARRAY_TASK_ID" not in environment:
-        return None
+        return _grid_engine_task(environment)
     task, count, first, last, step = (
         _number(environment, f"SLURM_ARRAY_TASK_{name}") for name in ("ID", "COUNT", "MIN", "MAX", "STEP")
     )
@@ -142,6 +160,15 @@ def _array_task(environment: Mapping[str, str]) -> Shard | None:
             hint="use a regular array, as --array=0-15; to repeat some tasks, use the --shard that each has printed",
         )
     return Shard(index, count)
+
+
+def _grid_engine_task(environment: Mapping[str, str]) -> Shard | None:
+    """Return the task of `qsub -t FIRST-LAST:STEP`, whose last index may be no task's; see qsub(1) of Grid Engine."""
+    if environment.get("SGE_TASK_ID", "undefined") == "undefined":
+        return None
+    task, first, last, step = (_number(environment, f"SGE_TASK_{name}") for name in ("ID", "FIRST", "LAST", "STEPSIZE"))
+    step = max(step, 1)
+    return Shard((task - first) // step, (last - first) // step + 1)
 
 
 def _process(environment: Mapping[str, str], rank: str, size: str) -> Shard | None:

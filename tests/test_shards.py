@@ -135,6 +135,11 @@ def step(process, processes):
     return {"SLURM_JOB_ID": "7", "SLURM_PROCID": str(process), "SLURM_STEP_NUM_TASKS": str(processes)}
 
 
+def grid_engine(task, first, last, step=1):
+    names = {"ID": task, "FIRST": first, "LAST": last, "STEPSIZE": step}
+    return {f"SGE_TASK_{name}": str(value) for name, value in names.items()}
+
+
 @pytest.mark.parametrize(
     ("environment", "shard"),
     [
@@ -151,6 +156,12 @@ def step(process, processes):
         ({"PMI_RANK": "1", "PMI_SIZE": "3"}, "1/3"),
         ({"PALS_RANKID": "1", "PMI_RANK": "1", "PMI_SIZE": "3"}, "1/3"),
         ({**step(1, 3), "PMI_RANK": "1", "PMI_SIZE": "3"}, "1/3"),
+        (grid_engine(1, 1, 16), "0/16"),
+        (grid_engine(9, 1, 10, 4), "2/3"),
+        (grid_engine(9, 1, 9, 4), "2/3"),
+        ({**grid_engine(2, 1, 2), "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}, "5/8"),
+        ({"SGE_TASK_ID": "undefined", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}, "1/4"),
+        ({"LSB_JOBINDEX": "0", "PMI_RANK": "1", "PMI_SIZE": "3"}, "1/3"),
     ],
 )
 def test_a_scheduler_names_the_shard(environment, shard):
@@ -167,6 +178,14 @@ def test_a_scheduler_names_the_shard(environment, shard):
         ({**array(3, 3, 7), "SLURM_ARRAY_TASK_COUNT": ""}, "SLURM_ARRAY_TASK_COUNT"),
         ({"SLURM_ARRAY_TASK_ID": "3"}, "no number"),
         ({"PMI_RANK": "3", "PMI_SIZE": "3"}, "numbers 0 to 2"),
+        ({"SGE_TASK_ID": "undefined"}, "no scheduler"),
+        ({"SGE_TASK_ID": "3", "SGE_TASK_FIRST": "1", "SGE_TASK_LAST": "4"}, "SGE_TASK_STEPSIZE"),
+        ({"PBS_ARRAY_INDEX": "3"}, "PBS does not tell"),
+        ({"PBS_ARRAY_INDEX": "3", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}, "PBS does not tell"),
+        ({"PBS_ARRAYID": "3"}, "TORQUE does not tell"),
+        ({"LSB_JOBINDEX": "3", "LSB_JOBINDEX_END": "16"}, "LSF does not tell"),
+        ({"_CONDOR_JOB_AD": "/scratch/.job.ad"}, "HTCondor does not tell"),
+        ({**array(3, 0, 7), "DIRACJOBID": "7"}, "DIRAC does not tell"),  # the array is one of pilots
     ],
 )
 def test_a_shard_that_nobody_names_is_an_error(environment, words):

@@ -179,6 +179,11 @@ def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str
             job = dict(re.findall(r"^(\w+) *= *(.*)$", text, re.MULTILINE))
             words = shlex.split(f"{job['executable']} {job['arguments']}".replace("$(Process)", "0"))
             run(words, "", env, tmp_path / "here")
+        elif language == "jdl":
+            job = dict(re.findall(r'^(\w+) *= *"?(.*?)"?;$', text, re.MULTILINE))
+            for number in ("00", str(int(job["Parameters"]) - 1)):  # as DIRAC's generateParametricJobs writes them
+                words = shlex.split(f"{job['Executable']} {job['Arguments']}".replace("%n", number))
+                run(words, "", env, tmp_path / "here")
         elif language == "ini":
             check_unit(text, env, tmp_path)
         elif language == "toml":
