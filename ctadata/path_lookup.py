@@ -30,6 +30,7 @@ from ctadata.tokens.provider_chain import TokenProvider
 if TYPE_CHECKING:  # a look-up loads no module of `transfer`
     from ctadata.stores.s3.raw_keys import RawKeys
     from ctadata.transfer.download_target import NamedEntry, Target
+    from ctadata.transfer.early_requests import EarlyRead
     from ctadata.transfer.run import Run
 
 
@@ -70,6 +71,7 @@ class PathLookup:
         self._known_home: RemotePath | None = None
         self.raw_keys: RawKeys | None = None
         self.is_literal = False
+        self._early: EarlyRead | None = None  # of the one file of a download
 
     @property
     def home(self) -> RemotePath:
@@ -118,7 +120,8 @@ class PathLookup:
         """
         path = self.resolve(text, make=make)
         try:
-            return self.store.info(path)
+            early = self._early.entry() if self._early and self._early.path == path else None
+            return early or self.store.info(path)
         except NotFound as error:
             relative = not text.startswith("s3://") and TypedPath.parse(text).anchor is Anchor.RELATIVE
             if relative and self._is_at_home(path):
@@ -255,12 +258,19 @@ class PathLookup:
         return targets
 
     @contextlib.contextmanager
-    def read_early(self, run: Run, sources: Sequence[str], local: str | None) -> Iterator[None]:
-        """Begin to read the one file of a download while its entry is looked up, if the local name is free."""
+    def read_early(self, run: Run, sources: Sequence[str], local: str | None, *, piped: bool = False) -> Iterator[None]:
+        """Begin to read the one file of a download while its entry is looked up, if the local name is free.
+
+        Args:
+            run: The run.
+            sources: The paths as typed.
+            local: The local target; None: the current directory.
+            piped: The bytes get no local name. They are read early only if the read tells the entry.
+        """
         is_one = len(sources) == 1 and not is_pattern(sources[0]) and not sources[0].endswith("/") and not self.raw_keys
         if (
             not is_one
-            or run.rules.jobs == 1
+            or (run.rules.jobs == 1 and not self.store.features.reads_tell_entries)
             or run.rules.dry_run
             or run.task_runner
             or not self.store.features.reads_change_nothing
@@ -271,11 +281,16 @@ class PathLookup:
         from ctadata.transfer.path_mapping import is_taken_here
 
         path = self.resolve(sources[0])
-        if not path.parts or is_taken_here(path, local):
+        tells = self.store.features.reads_tell_entries
+        if not path.parts or (not tells if piped else is_taken_here(path, local)):
             yield
             return
-        with EarlyRead(self.store, path) as run.early:
-            yield
+        with EarlyRead(self.store, path) as early:
+            run.early = self._early = early
+            try:
+                yield
+            finally:
+                self._early = None
 
     def use_raw_keys(self) -> None:
         """Read all further paths as `s3://bucket/key`, with the key exactly as it is written.

@@ -217,8 +217,9 @@ class Session(PathLookup):
         """
         from ctadata.transfer.streams import stream_files_to
 
-        entries = [entry for source in sources for entry in self.find(source)]
-        return stream_files_to(self.run(rules, reporter, 1), entries, write)
+        run = self.run(rules, reporter, 1)
+        with self.read_early(run, sources, None, piped=True):
+            return stream_files_to(run, [entry for source in sources for entry in self.find(source)], write)
 
     def put_from_pipe(
         self,

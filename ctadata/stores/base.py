@@ -38,12 +38,13 @@ class Features:
         can_move_trees: `move_tree` works.
         keeps_mtime: The store can set the mtime of an upload. Its entry then shows whether it did.
         mtime_in_metadata: The store keeps the mtime of an upload in the object's metadata, beside its own mtime. `info`
-            and a read return it as `kept_mtime`; a listing does not.
+            and a read return it in the entry; a listing does not.
         digests: The algorithms that the store may send with a transfer. Empty if it sends none.
         lists_checksums: The entries of a listing carry checksums.
         parallel_reads: Several streams may read one large file at the same time. If False, one stream reads it.
         reads_change_nothing: A read has no effect on the server, so it may begin before the entry is known. If False, a
             read may bring the file back from tape.
+        reads_tell_entries: The first response of a read says all that `info` says of a file (`Delivery.entry`).
         redirects: Another server than the one that lists carries the bytes. An upload then waits for the redirect
             before it sends the body.
         has_directories: A directory has to be made before files go into it. If False, the name of a file makes it.
@@ -67,6 +68,7 @@ class Features:
     lists_checksums: bool = False
     parallel_reads: bool = True
     reads_change_nothing: bool = False
+    reads_tell_entries: bool = False
     redirects: bool = False
     has_directories: bool = True
     etag_may_be_md5: bool = False
@@ -92,7 +94,7 @@ class Delivery:
         coding: The `Content-Encoding` of the bytes, for example `gzip`, though the client requested none. Empty if the
             bytes are as stored. If `total` equals the size in the listing, the file is stored in this encoding.
         is_framed: Whether the response shows where its bytes end. If False, a cut connection looks like the end.
-        kept_mtime: See `Entry.kept_mtime`.
+        entry: The entry of the file, if the response says all of it. None: ask the store.
     """
 
     start: int
@@ -102,7 +104,7 @@ class Delivery:
     stop: int | None = None
     coding: str = ""
     is_framed: bool = True
-    kept_mtime: float | None = None
+    entry: Entry | None = None
 
 
 class StopReading(Exception):

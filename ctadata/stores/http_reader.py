@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ctadata.checksums import parse_digests
-from ctadata.entries import NO_CHECKSUMS
+from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.errors import (
     Changed,
     CtadataError,
@@ -70,7 +70,7 @@ class HttpReader:
         digests: Callable[[Response], Mapping[str, str]] | None = None,
         explain: Callable[[CtadataError], CtadataError] = lambda error: error,
         mover_client: Client | None = None,
-        kept_mtime: Callable[[Response], float | None] | None = None,
+        entry: Callable[[Response], Entry | None] | None = None,
     ) -> None:
         """Create a reader of the file at `url`. No request is sent.
 
@@ -83,7 +83,7 @@ class HttpReader:
             digests: Reads the digests from a response. None: read the header `Digest`.
             explain: Returns the error to raise for an error of the server; the same object if it has nothing to add.
             mover_client: Sends the requests to the server that the door redirects to. None: each read starts at `url`.
-            kept_mtime: Reads the mtime that the file was uploaded with from a response; None: responses have none.
+            entry: Reads the entry of the file from a response that says all of it; None: responses do not.
         """
         self._client = client
         self._url = url
@@ -92,7 +92,7 @@ class HttpReader:
         self._explain = explain
         self._want_digest = want_digest
         self._digests = digests or self._digests_from_header
-        self._kept_mtime = kept_mtime
+        self._entry = entry
         self._total: int | None = None
         self._etag: str | None = None
         self._mover_client = mover_client
@@ -288,8 +288,8 @@ class HttpReader:
         self._etag = etag or self._etag
         is_framed = stop is not None or "chunked" in headers.get("transfer-encoding", "").lower()
         encoding = get_content_encoding(response) if "content-encoding" in headers else ""
-        kept_mtime = self._kept_mtime(response) if self._kept_mtime else None
-        return Delivery(start, total, self._digests(response), etag, stop, encoding, is_framed, kept_mtime)
+        entry = self._entry(response) if self._entry else None
+        return Delivery(start, total, self._digests(response), etag, stop, encoding, is_framed, entry)
 
     def _digests_from_header(self, response: Response) -> Mapping[str, str]:
         # without Want-Digest, XRootD may send the digest of another file

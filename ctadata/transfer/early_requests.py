@@ -1,18 +1,20 @@
 """Send requests before it is certain that their answers are needed, so that the user waits for fewer round trips.
 
 An early read waits at the headers of its answer until the plan is made. Then the download takes it over, or it ends
-without a byte. The digests of the file are requested at the same time, if the store is not known to send them with the
-bytes.
+without a byte. At S3 these headers are all that the plan needs, so no other request is sent. The digests of the file
+are requested at the same time, if the store is not known to send them with the bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
 from ctadata.entries import Entry
+from ctadata.errors import Forbidden, NeedsStaging, NotFound, Unsupported, UsageError
 from ctadata.fibers import Beside, Condition
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Reader, Sink, StopReading, Store
@@ -78,14 +80,40 @@ class EarlyRead:
         self._early: Reader = store.open(path)
         self._late: Reader | None = None
         self._sink: Sink | None = None
+        self._delivery: Delivery | None = None  # what the headers of the early read said
         self._is_over = False  # no download will take the early read over
         self._digests = None if store.features.digests else Beside(lambda: ask(path))
         self._change = Condition()
-        self._whole = Beside(lambda: self._early.send(self))
+        self._whole = Beside(self._read)
+
+    def _read(self) -> Delivery:
+        try:
+            return self._early.send(self)
+        finally:
+            with self._change:
+                self._give_up()
+
+    def entry(self) -> Entry | None:
+        """Wait for the headers of the answer, and return the entry that they tell; None: ask the store.
+
+        Raises:
+            CtadataError: The server answers nobody now, or not with this login.
+        """
+        if not self._store.features.reads_tell_entries:
+            return None
+        with self._change:
+            self._change.wait_for(lambda: self._delivery is not None or self._is_over)
+        if self._delivery is not None:
+            return self._delivery.entry
+        with contextlib.suppress(NotFound, Forbidden, NeedsStaging, Unsupported, UsageError):
+            self._whole.result()
+        return None
 
     def begin(self, delivery: Delivery) -> None:
         """Wait until a download takes the answer over; end the read if none does."""
         with self._change:
+            self._delivery = delivery
+            self._change.notify_all()
             self._change.wait_for(lambda: self._sink is not None or self._is_over, PATIENCE)
             self._is_over = self._sink is None
         if self._sink is None:
@@ -124,7 +152,7 @@ class EarlyRead:
         """End all reads."""
         with self._change:
             self._give_up()
-            late = self._late
+            late, self._late = self._late, None
         self._early.close()
         if late is not None:
             late.close()

@@ -303,7 +303,8 @@ class SegmentedDownload:
         if needs_tag and not tags_match(delivery.etag, self._etag):
             raise Changed("nothing proves that this is the version of the first bytes")
         self._etag = delivery.etag or self._etag
-        self._kept_mtime = delivery.kept_mtime if delivery.kept_mtime is not None else self._kept_mtime
+        if delivery.entry is not None and delivery.entry.kept_mtime is not None:
+            self._kept_mtime = delivery.entry.kept_mtime
 
     def take(self, segments: Segments, segment: Segment, block: memoryview) -> None:
         """Write the next bytes of a stream into the part; see `sink.Receiver`. Raises Stopped."""

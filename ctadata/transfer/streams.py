@@ -132,7 +132,7 @@ class _StreamedFile:
             raise
 
     def _read(self) -> None:
-        with self.run.store.open(self.entry.path) as reader:
+        with self.run.open(self.entry.path) as reader:
             if self.offset == 0 or self.entry.size is None or self.offset < self.entry.size:
                 reader.send(self, self.offset, self.entry.size if self.offset else None)
 

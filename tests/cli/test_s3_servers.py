@@ -415,7 +415,23 @@ def test_no_command_sends_more_requests_than_it_needs(site):
     assert asked_by(site, "list", "-r", here) == ["GET"]
     assert asked_by(site, "list", f"{here}/00") == ["GET", "HEAD", "HEAD"]  # a file
     assert asked_by(site, "rm", f"{here}/00") == ["HEAD", "DELETE"]
+    for get in (["get", f"{here}/01"], ["get", "-j1", f"{here}/01", "x"], ["cat", f"{here}/01"]):
+        assert asked_by(site, *get) == ["GET"]
+    assert asked_by(site, "get", f"{here}/01") == ["HEAD"]  # equal already
+    assert asked_by(site, "get", here, "y", check=2) == ["GET", "HEAD", "GET"]  # a directory
     assert asked_by(site, "rm", "-r", "--yes", here) == ["HEAD", "GET", "GET", "POST"]
+
+
+def test_one_request_for_an_alias_tells_its_file_and_a_bucket_is_none(site):
+    site.client.put_object(Bucket=site.bucket, Key="real", Body=b"real", Metadata={"mtime": "1600000000"})
+    site.client.put_object(Bucket=site.bucket, Key="other", WebsiteRedirectLocation="/real")
+    asked_by(site, "get", f"s3://{site.bucket}/other", "x")
+    assert (Path("x").read_bytes(), Path("x").stat().st_mtime) == (b"real", 1_600_000_000)
+    assert "it is a directory" in site("get", f"s3://{site.bucket}", "y", check=2).err
+    s3_quirks.refuse_requests(site.stub, "GET", 403)
+    site.stub.asked.clear()
+    site("get", f"s3://{site.bucket}/real", "z", check=4)
+    assert not Path("z").exists()
 
 
 @pytest.mark.soak

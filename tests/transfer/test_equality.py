@@ -114,7 +114,7 @@ class Read:
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
         content, now = self.store.content(self.path)[0], self.store.info(self.path)
-        delivery = Delivery(0, len(content), now.checksums, now.etag, len(content), now.kept_mtime)
+        delivery = Delivery(0, len(content), now.checksums, now.etag, len(content), entry=now)
         sink.begin(delivery)
         with contextlib.suppress(StopReading):
             sink.write(content)

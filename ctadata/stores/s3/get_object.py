@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ctadata.errors import CtadataError, ServerTrouble
+from ctadata.entries import Entry
+from ctadata.errors import CtadataError, ServerTrouble, UsageError
 from ctadata.http.curl_pool import Route
 from ctadata.http.messages import Accept, Consumer, Response
+from ctadata.paths import RemotePath
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import MAX_HOPS, alias_location, resolve_alias
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.head import CHECKSUMS
+from ctadata.stores.s3.object_entry import entry_of
 
 
 class _IsAlias(Exception):
@@ -26,10 +29,20 @@ class ObjectGet:
     Attributes:
         connection: The server.
         name: The name of the file; the first response about an alias replaces the alias by its file.
+        asked: The name that is read, the alias itself.
     """
 
     connection: Connection
     name: Name
+    asked: Name = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the name that is read."""
+        self.asked = self.name
+
+    def entry(self, path: RemotePath, response: Response) -> Entry:
+        """Return the entry that a response about the file tells; `path` is the path of the name that is read."""
+        return entry_of(path, response, alias_of=None if self.name == self.asked else self.name.key)
 
     def send(
         self,
@@ -45,9 +58,12 @@ class ObjectGet:
         """Send one signed request; the connection decides `url`, `follow` and `repeat`, so they are ignored.
 
         Raises:
+            UsageError: The name is a bucket.
             ServerTrouble: The name changes between file and alias with each request.
         """
         del url, follow, repeat
+        if not self.name.key:
+            raise UsageError("a directory, not a file")
 
         def accept_file(response: Response) -> Consumer | None:
             if alias_location(response.headers) is not None:

@@ -7,6 +7,7 @@ for one directory may not send: no list of buckets, no HEAD of a bucket, no loca
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ctadata.checksums import STRONGEST_FIRST
@@ -29,7 +30,7 @@ from ctadata.stores.s3.errors import refusal
 from ctadata.stores.s3.get_object import ObjectGet
 from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.stores.s3.listing import count_tree_below, has_keys, has_other_keys, list_entries
-from ctadata.stores.s3.mtime import MTIME, format_mtime, kept_mtime
+from ctadata.stores.s3.mtime import MTIME, format_mtime
 from ctadata.stores.s3.multipart import part_size, upload_multipart
 from ctadata.stores.s3.object_entry import entry_of
 from ctadata.stores.s3.object_ops import delete_below
@@ -48,6 +49,8 @@ FEATURES = Features(
     has_aliases=True,
     digests_uploads=True,
     mtime_in_metadata=True,
+    reads_change_nothing=True,
+    reads_tell_entries=True,
     lists_old_locality=True,
 )
 
@@ -178,7 +181,8 @@ class S3Store:
         name = self.name(path)
         requests = ObjectGet(self.connection, name)
         url = self.connection.endpoint.url(name)
-        return HttpReader(requests, url, path, self._size, None, digests=_digests_of, kept_mtime=kept_mtime)
+        tell = functools.partial(requests.entry, path)
+        return HttpReader(requests, url, path, self._size, None, digests=_digests_of, entry=tell)
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)
