@@ -22,6 +22,17 @@ class DeletesFiles(Protocol):
 
 
 @runtime_checkable
+class ReplacesNothing(Protocol):
+    """A store that may be proven to replace nothing where `write` is called with `new`."""
+
+    def is_proven_to_refuse(self, path: RemotePath) -> bool:
+        """Return whether `write` with `new` is certain to raise AlreadyExists if a file has this name."""
+
+    def file_info(self, path: RemotePath) -> Entry:
+        """Return the entry of a file, and do not ask whether a directory has its name; raise NotFound otherwise."""
+
+
+@runtime_checkable
 class TellsDigests(Protocol):
     """A store that can tell the digests of a file at once."""
 

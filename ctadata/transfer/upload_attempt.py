@@ -80,6 +80,7 @@ class UploadAttempts:
         verified: What was compared, as `size, adler32`.
         sent: The digest that the store computed of what it sent; empty if none.
         etag: The tag of the new version; None if the store states none.
+        is_seen: Whether it is known what has the target's name. If not, AlreadyExists is raised if the name is taken.
         tries: Attempts so far.
         stored: The entry of the uploaded file, if it was asked for.
     """
@@ -91,6 +92,7 @@ class UploadAttempts:
     verified: str = ""
     sent: str = ""
     etag: str | None = None
+    is_seen: bool = True
     tries: int = 0
     stored: Entry | None = None
 
@@ -253,6 +255,9 @@ class UploadAttempts:
             try:
                 self._write(self.target, new=step is Step.CREATE)
             except AlreadyExists:
+                if not self.is_seen:
+                    self.source.rewind()
+                    raise
                 step = self._plan_again(step)
                 if step in UNMOVED:
                     return step

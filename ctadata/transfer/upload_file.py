@@ -6,6 +6,7 @@ there, and renames the file; `upload_attempt` says which stores do it otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -13,14 +14,15 @@ import time
 from pathlib import Path
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, ServerTrouble, Unsupported
+from ctadata.errors import AlreadyExists, Forbidden, NotFound, ServerTrouble, Unsupported
 from ctadata.paths import RemotePath
+from ctadata.stores.optional import ReplacesNothing
 from ctadata.transfer.aliases import resolve_existing_alias, why_kept
 from ctadata.transfer.equality import LocalFile, Pair
 from ctadata.transfer.plan import UNMOVED, Step, listed_digest, plan_upload
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.report import Outcome, State
-from ctadata.transfer.run import BROKEN_OFF, Run
+from ctadata.transfer.run import BROKEN_OFF, SMALL, Run
 from ctadata.transfer.source_file import FileSource, open_file
 from ctadata.transfer.upload_attempt import Rights, UploadAttempts
 
@@ -29,7 +31,9 @@ RETRIED = (*BROKEN_OFF, ServerTrouble)
 temporary name can always be repeated."""
 
 
-def upload_file(run: Run, rights: Rights, local: Path, target: RemotePath, existing: Entry | None) -> Outcome:
+def upload_file(
+    run: Run, rights: Rights, local: Path, target: RemotePath, existing: Entry | None, *, is_seen: bool = True
+) -> Outcome:
     """Upload one file, if the plan says so.
 
     Args:
@@ -38,6 +42,8 @@ def upload_file(run: Run, rights: Rights, local: Path, target: RemotePath, exist
         local: The local file.
         target: The remote file.
         existing: The entry that has the target's name in the listing; None: the name is free.
+        is_seen: Whether `existing` is known. If not, the name is looked up; only a small file is sent at once to a
+            store that is proven to replace nothing.
 
     Raises:
         IntegrityError: Size or digest differ from the server's.
@@ -46,11 +52,39 @@ def upload_file(run: Run, rights: Rights, local: Path, target: RemotePath, exist
         CtadataError: What the store raises.
     """
     with open_file(local) as (fd, status):
-        return upload_open_file(run, rights, fd, status, local, target, existing)
+        send = functools.partial(upload_open_file, run, rights, fd, status, local, target)
+        if is_seen:
+            return send(existing)
+        if _may_send_unseen(run, local, target, status.st_size):
+            with contextlib.suppress(AlreadyExists):
+                return send(None, is_seen=False)
+        return send(_find_file(run, target))
+
+
+def _may_send_unseen(run: Run, local: Path, target: RemotePath, size: int) -> bool:
+    """Return whether a file may be sent without a look at its name; one that was sent before is probably there."""
+    is_proven = isinstance(run.store, ReplacesNothing) and run.store.is_proven_to_refuse(target)
+    return is_proven and size <= SMALL and not run.rules.dry_run and run.pair(target, local.parent).record is None
+
+
+def _find_file(run: Run, target: RemotePath) -> Entry | None:
+    """Return the entry of a name. One that may not be looked at counts as free, so it is never overwritten."""
+    look = run.store.file_info if isinstance(run.store, ReplacesNothing) else run.store.info
+    with contextlib.suppress(NotFound, Forbidden):
+        return look(target)
+    return None
 
 
 def upload_open_file(
-    run: Run, rights: Rights, fd: int, status: os.stat_result, local: Path, target: RemotePath, existing: Entry | None
+    run: Run,
+    rights: Rights,
+    fd: int,
+    status: os.stat_result,
+    local: Path,
+    target: RemotePath,
+    existing: Entry | None,
+    *,
+    is_seen: bool = True,
 ) -> Outcome:
     """Upload an open file, if the plan says so; see `upload_file`.
 
@@ -62,6 +96,7 @@ def upload_open_file(
         local: Its path, for the outcome and for messages.
         target: The remote file.
         existing: The entry that has the target's name in the listing; None: the name is free.
+        is_seen: Whether that is known. If not, a name that is taken is the error AlreadyExists.
     """
     began, file = time.monotonic(), LocalFile(fd, status)
     if existing is not None and existing.is_directory:
@@ -75,7 +110,7 @@ def upload_open_file(
         run.names.check(target, tries=not run.rules.dry_run)
     if step not in UNMOVED and not run.rules.dry_run:
         hashing = not run.store.features.digests_uploads
-        upload = UploadAttempts(run, rights, target, FileSource(run, str(target), fd, status, hashing))
+        upload = UploadAttempts(run, rights, target, FileSource(run, str(target), fd, status, hashing), is_seen=is_seen)
         step = run.retry(functools.partial(upload.attempt, step), after=RETRIED)
         check_name_works(run, target, step)
     state, why = UNMOVED.get(step, (State.DONE, ""))

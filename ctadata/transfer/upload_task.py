@@ -24,11 +24,13 @@ class UploadItem:
         local: The local file.
         target: The remote file.
         existing: The entry that has the target's name; None: the name is free.
+        is_seen: Whether that is known. If not, the task finds out.
     """
 
     local: Path
     target: RemotePath
     existing: Entry | None
+    is_seen: bool = True
 
     def absolute(self) -> UploadItem:
         """Return the item with an absolute local path."""
@@ -57,7 +59,7 @@ def upload_task(run: Run, rights: Rights, item: UploadItem) -> Task:
         rights: Known limits of the token; shared by all files of the run.
         item: The file.
     """
-    work = functools.partial(upload_file, run, rights, item.local, item.target, item.existing)
+    work = functools.partial(upload_file, run, rights, item.local, item.target, item.existing, is_seen=item.is_seen)
     task = run.task(item.target, item.local, planned_size(item.local), work)
     task.item = item
     return task

@@ -48,9 +48,7 @@ from ctadata.transfer.upload_task import UploadItem, upload_task
 log = logging.getLogger(__name__)
 
 FEW = 8
-"""The number of files that are looked up one by one, if nothing in their collection has to be deleted: a collection may
-hold a million entries.
-"""
+"""The number of files that are looked up one by one: their collection may hold a million entries."""
 
 
 class ExtraneousCollector(Protocol):
@@ -162,8 +160,9 @@ def _give_files(
     existing: Mapping[str, Entry],
     give: Callable[[Task], object],
 ) -> None:
+    is_seen = not _are_few_objects(run, source, contents)
     for local, name in contents.files:
-        give(upload_task(run, rights, UploadItem(local, source.target / name, existing.get(name))))
+        give(upload_task(run, rights, UploadItem(local, source.target / name, existing.get(name), is_seen)))
 
 
 def _expand(
@@ -264,9 +263,9 @@ def _list_collection(
     A missing collection is made if the user named it or a file goes into it. `extraneous` receives the entries with
     other names, but no temporaries.
     """
+    if _are_few_objects(run, source, contents):
+        return _stat_one_by_one(run, source.target, {name for _, name in contents.folders})
     names = {name for _, name in (*contents.files, *contents.folders)}
-    if source.tree is None and len(names) <= FEW and not run.store.features.has_directories:
-        return _stat_one_by_one(run, source.target, names)
     existing, others, count = dict[str, Entry](), list[Entry](), 0
     try:
         is_missing = source.is_new and run.store.features.has_directories and not run.rules.dry_run
@@ -303,6 +302,12 @@ def _list_collection(
     if extraneous:
         extraneous.compare(source, others)
     return existing
+
+
+def _are_few_objects(run: Run, source: UploadSource, contents: Contents) -> bool:
+    """Return whether each file is looked up by its own task, and nothing is listed."""
+    is_few = source.tree is None and len(contents.files) + len(contents.folders) <= FEW
+    return is_few and not run.store.features.has_directories
 
 
 def _make_collection(run: Run, source: UploadSource, contents: Contents) -> bool:

@@ -445,3 +445,50 @@ def test_a_listing_costs_one_request_for_each_page(site, monkeypatch, count):
         site.client.put_object(Bucket=site.bucket, Key=f"d/{number:04}", Body=b"")
     asked = asked_by(site, "list", f"s3://{site.bucket}/d")
     assert asked == ["GET"] * 5
+
+
+def test_a_put_is_one_request_where_the_server_is_proven_to_replace_nothing(site):
+    """The proof is a 412 to an upload that replaced a file on purpose; a later run sends a new file unseen."""
+    here = f"s3://{site.bucket}/d/"
+    for name in ("a", "b", "c", "large"):
+        Path(name).write_bytes(name.encode() * (1 << 21 if name == "large" else 1))
+    assert asked_by(site, "put", "a", here) == ["HEAD", "PUT"]
+    Path("a").write_bytes(b"other")
+    assert asked_by(site, "put", "a", here) == ["HEAD", "PUT", "PUT"]  # the server says that it honours the condition
+    assert site.stub.asked[1].headers["if-none-match"] == "*"
+    assert asked_by(site, "put", "b", here) == ["PUT"]
+    assert asked_by(site, "put", "b", here) == ["HEAD"]  # the record says that it was sent
+    assert asked_by(site, "put", "large", here)[0] == "HEAD"
+    Path("a").write_bytes(b"third")
+    assert asked_by(site, "put", "a", here) == ["HEAD", "PUT"]
+    site.client.put_object(Bucket=site.bucket, Key="d/c", Body=b"of somebody else")
+    assert asked_by(site, "put", "--no-clobber", "c", here, check=8) == ["PUT", "HEAD"]
+    assert site.client.get_object(Bucket=site.bucket, Key="d/c")["Body"].read() == b"of somebody else"
+    assert asked_by(site, "put", "c", here) == ["PUT", "HEAD", "PUT"]
+    assert site.client.get_object(Bucket=site.bucket, Key="d/c")["Body"].read() == b"c"
+    other = site.moto.bucket()
+    assert asked_by(site, "put", "b", f"s3://{other}/") == ["HEAD", "PUT"]  # nothing is known of another bucket
+
+
+def test_a_server_that_ignores_the_condition_is_asked_first(site):
+    s3_quirks.ignore_headers(site.stub, "if-none-match")
+    here = f"s3://{site.bucket}/d/"
+    for content in (b"1", b"22", b"333"):
+        Path("a").write_bytes(content)
+        assert asked_by(site, "put", "a", here) == ["HEAD", "PUT"]
+        assert site.client.get_object(Bucket=site.bucket, Key="d/a")["Body"].read() == content
+
+
+@pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (400, "InvalidArgument")])
+def test_a_server_that_refuses_the_condition_gets_it_once(site, status, code):
+    s3_quirks.refuse_headers(site.stub, "if-none-match", status=status, code=code)
+    here = f"s3://{site.bucket}/d/"
+    for name in ("a", "b"):
+        Path(name).write_bytes(name.encode())
+    assert asked_by(site, "put", "a", here) == ["HEAD", "PUT", "HEAD", "PUT"]
+    assert asked_by(site, "put", "b", here) == ["HEAD", "HEAD", "PUT"]  # the second look is just before the upload
+    Path("large").write_bytes(CONTENT)
+    site("put", "large", here, check=0)
+    assert not [asked for asked in site.stub.asked if "if-none-match" in asked.headers]
+    assert site("get", "-r", here, "back", check=0)
+    assert Path("back/large").read_bytes() == CONTENT

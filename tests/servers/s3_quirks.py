@@ -187,3 +187,13 @@ def refuse_headers(stub: S3Stub, *names: str, status: int = 501, code: str = "No
         return real(asked)
 
     stub.pass_on = pass_on
+
+
+def ignore_headers(stub: S3Stub, *names: str) -> None:
+    """Overlook these headers of requests, as a server does that does not know them."""
+
+    def without(asked: Asked) -> Asked:
+        headers = {name: value for name, value in asked.headers.items() if name not in names}
+        return Asked(asked.method, asked.target, headers, asked.body)
+
+    alter(stub, lambda _asked, answer: answer, without)

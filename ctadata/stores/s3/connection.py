@@ -38,8 +38,10 @@ from ctadata.stores.s3.boto3_client import (
     parse_request,
     response_for_boto3,
 )
+from ctadata.stores.s3.condition import Condition
 from ctadata.stores.s3.errors import WrongRegion, without_key
 from ctadata.stores.s3.quirks import Quirks
+from ctadata.stores.s3.state_file import StateFile
 from ctadata.tokens.access_keys import RENEW_HINT
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -88,6 +90,7 @@ class Connection:
         self.client = client
         self.endpoint = endpoint
         self.quirks = Quirks()
+        self.condition = Condition(lambda: StateFile.of("endpoints", endpoint.origin))
         self._keys = keys
         self._lock = threading.Lock()
         self._api: Any = None

@@ -20,6 +20,7 @@ from ctadata.fibers import run_in_thread
 from ctadata.http.messages import NO_HEADERS, Headers, Response
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT, redirect_location, target_key
+from ctadata.stores.s3.condition import IF_FREE
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
 from ctadata.stores.s3.description import (
     ENCRYPTION,
@@ -269,16 +270,18 @@ class _Copying:
         return {TAGS: urlencode(tags)} if tags else {}
 
     @property
-    def _condition(self) -> dict[str, str]:
-        return {"If-None-Match": "*"} if self.options.new else {}
+    def _condition(self) -> Mapping[str, str]:
+        return IF_FREE if self.options.new and not self.connection.condition.is_refused else NO_HEADERS
 
     def _put(self, query: str, headers: Mapping[str, str]) -> Mapping[str, str]:
         try:
             return self._send("PUT", query, headers)
-        except Unsupported:
-            if "If-None-Match" not in headers:
+        except CtadataError as error:
+            if not (headers.keys() & IF_FREE.keys() and self.connection.quirks.may_be_refusal(error)):
                 raise
-            return self._send("PUT", query, {name: value for name, value in headers.items() if name != "If-None-Match"})
+            fields = self._send("PUT", query, {name: headers[name] for name in headers.keys() - IF_FREE.keys()})
+            self.connection.condition.note_refused()
+            return fields
 
     def _send(self, method: str, query: str, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Send a request without a body, and return the fields of its answer; a failure may come with the status 200.

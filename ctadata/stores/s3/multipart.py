@@ -231,7 +231,7 @@ def upload_multipart(
 
 def _journal_of(connection: Connection, name: Name) -> StateFile:
     """Return the file that keeps the id of an unfinished upload to a bucket whose tags are no MD5."""
-    return StateFile.of("uploads", connection, name)
+    return StateFile.of("uploads", connection.endpoint.origin, name)
 
 
 def _upload_once(

@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from ctadata.errors import Unsupported
+from ctadata.errors import AlreadyExists, CtadataError
+from ctadata.http.messages import Response
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.body_digests import fingerprint
+from ctadata.stores.s3.condition import IF_FREE
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.digests import MD5
 from ctadata.stores.s3.head import refuse_existing
+
+SMALL = 1 << 20
+"""Bytes up to which an object may be sent before it is known whether its name is free."""
 
 
 def put_object(connection: Connection, name: Name, source: Source, headers: Mapping[str, str], *, new: bool) -> Written:
@@ -30,19 +35,47 @@ def put_object(connection: Connection, name: Name, source: Source, headers: Mapp
     md5, payload = fingerprint(connection, source)
     in_base64 = base64.b64encode(md5).decode()
     headers = {**headers, "Content-MD5": in_base64, MD5: in_base64}
-    if new:
-        headers["If-None-Match"] = "*"
-    try:
-        response = connection.upload(name, source, headers=headers, payload=payload)
-    except Unsupported:
-        if not new:
-            raise
-        refuse_existing(connection, name)
-        headers.pop("If-None-Match")
-        source.rewind()
-        response = connection.upload(name, source, headers=headers, payload=payload)
+    response = _send(connection, name, source, headers, payload, new=new)
     etag = response.headers.get("ETag")
     checked = "md5" if (etag or "").strip('"') == md5.hex() else ""
     if not checked:
         connection.quirks.opaque_tags.add(name.bucket)
     return Written(etag=etag, checked=checked, sent=f"md5:{md5.hex()}")
+
+
+def _send(
+    connection: Connection, name: Name, source: Source, headers: Mapping[str, str], payload: str, *, new: bool
+) -> Response:
+    """Send the object; the condition of a new one goes along, and that of a small one that is replaced, to learn of it.
+
+    A server that ignores the condition replaces the object, as it should. Only one that honours it gets the object
+    twice, once in `VALID`.
+    """
+    condition = connection.condition
+    learns = not new and source.size <= SMALL and not condition.is_honoured(name.bucket)
+    if not condition.is_refused and (new or learns):
+        try:
+            return connection.upload(name, source, headers={**headers, **IF_FREE}, payload=payload)
+        except AlreadyExists as error:
+            if error.status == 412:
+                condition.note_honoured(name.bucket)
+            if new or error.status != 412:
+                raise
+            source.rewind()
+        except CtadataError as error:
+            if not connection.quirks.may_be_refusal(error):
+                raise
+            source.rewind()
+            response = _send_without(connection, name, source, headers, payload, new=new)
+            condition.note_refused()
+            return response
+    return _send_without(connection, name, source, headers, payload, new=new)
+
+
+def _send_without(
+    connection: Connection, name: Name, source: Source, headers: Mapping[str, str], payload: str, *, new: bool
+) -> Response:
+    """Send the object without a condition; if it is new, HEAD decides whether the name is taken."""
+    if new:
+        refuse_existing(connection, name)
+    return connection.upload(name, source, headers=headers, payload=payload)

@@ -32,7 +32,7 @@ _SHOWN = 10  # names of late objects in a report
 
 def journal_of(connection: Connection, source: Name, target: Name) -> StateFile:
     """Return the file that remembers an unfinished rename; it exists from the beginning of the rename to its end."""
-    return StateFile.of("renames", connection, source, target)
+    return StateFile.of("renames", connection.endpoint.origin, source, target)
 
 
 def rename_prefix(connection: Connection, source: Name, target: Name, *, jobs: int) -> TreeRename:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ctadata.errors import LocalError, StorageFull
+from ctadata.http.messages import Origin
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.connection import Connection
 from ctadata.tokens.files import make_private_directory, read_private, write_private
 from ctadata.tokens.profile_files import state_directory
 
@@ -28,9 +28,9 @@ class StateFile:
     path: Path
 
     @classmethod
-    def of(cls, folder: str, connection: Connection, *names: Name) -> StateFile:
-        """Return the file in a folder of the state directory about these names at this server."""
-        words = [str(connection.endpoint.origin), *(word for name in names for word in name)]
+    def of(cls, folder: str, origin: Origin, *names: Name) -> StateFile:
+        """Return the file in a folder of the state directory about these names at the server of this origin."""
+        words = [str(origin), *(word for name in names for word in name)]
         digest = hashlib.sha256(json.dumps(words).encode(errors="surrogateescape")).hexdigest()
         return cls(state_directory() / folder / digest[:32])
 

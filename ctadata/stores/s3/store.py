@@ -10,12 +10,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ctadata.checksums import STRONGEST_FIRST
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, Unsupported, UsageError
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, TreeCount, Written
+from ctadata.stores.base import Source, TreeCount, Written
 from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.s3.address import Name, resolve_name
@@ -27,6 +26,7 @@ from ctadata.stores.s3.description import UploadDescription, check_is_kept, desc
 from ctadata.stores.s3.digests import digests_from_headers
 from ctadata.stores.s3.directories import make_directory
 from ctadata.stores.s3.errors import refusal
+from ctadata.stores.s3.features import FEATURES
 from ctadata.stores.s3.get_object import ObjectGet
 from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.stores.s3.listing import count_tree_below, has_keys, has_other_keys, list_entries
@@ -40,19 +40,6 @@ from ctadata.stores.s3.rename_prefix import journal_of, rename_prefix
 from ctadata.stores.s3.unlisted_name import refuse_unlisted
 from ctadata.stores.sharing import Link
 from ctadata.stores.tree_renames import TreeRename
-
-FEATURES = Features(
-    atomic_put=True,
-    digests=tuple(name for name in STRONGEST_FIRST if name not in ("sha-512", "adler32")),
-    has_directories=False,
-    etag_may_be_md5=True,
-    has_aliases=True,
-    digests_uploads=True,
-    mtime_in_metadata=True,
-    reads_change_nothing=True,
-    reads_tell_entries=True,
-    lists_old_locality=True,
-)
 
 
 class S3Store:
@@ -115,6 +102,15 @@ class S3Store:
         """Return the entry of a name, with aliases followed to the file."""
         file, response = resolve_alias(self.connection, name)
         return entry_of(path, response, alias_of=None if file == name else file.key)
+
+    def file_info(self, path: RemotePath) -> Entry:
+        """Return the entry of an object, with one request; see `ReplacesNothing`."""
+        with add_path_to_errors(path):
+            return self._stat_target(path, self.name(path))
+
+    def is_proven_to_refuse(self, path: RemotePath) -> bool:
+        """Return whether the server has proved that it replaces nothing in this bucket; see `ReplacesNothing`."""
+        return self.connection.condition.is_honoured(self.name(path).bucket)
 
     def _lstat(self, path: RemotePath) -> Entry:
         """Return the entry of the name itself; no alias is followed."""

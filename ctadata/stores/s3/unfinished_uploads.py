@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ctadata.errors import Unsupported
+from ctadata.errors import CtadataError
 from ctadata.stores.base import Source
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.boto3_pages import call_pages
@@ -93,13 +93,17 @@ def join_parts(connection: Connection, name: Name, upload: str, tags: Mapping[in
     parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(tags.items())]
     place = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
     join = functools.partial(connection.call, "complete_multipart_upload", **place, MultipartUpload={"Parts": parts})
+    if new and connection.condition.is_refused:
+        refuse_existing(connection, name)
+        new = False
     try:
         response = join(IfNoneMatch="*") if new else join()
-    except Unsupported:
-        if not new:
+    except CtadataError as error:
+        if not new or not connection.quirks.may_be_refusal(error):
             raise
         refuse_existing(connection, name)
         response = join()
+        connection.condition.note_refused()
     tag = response.get("ETag")
     return str(tag) if tag else None
 
