@@ -39,6 +39,7 @@ REAL_PARTS = {
     "jupyterlab",
     "keycloak",
     "minio",
+    "minio_of_logins",
     "provider",
     "nginx",
     "rclone_s3",

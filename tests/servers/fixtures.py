@@ -20,7 +20,7 @@ from servers.provider import Provider, start_provider
 from servers.rclone import start_rclone
 from servers.real import USER, PlainDoor, RealServer
 from servers.rgw import Rgw, start_rgw
-from servers.s3_servers import S3Server, s3_server, start_s3_server
+from servers.s3_servers import S3Server, s3_server, start_minio_of_logins, start_s3_server
 from servers.shared import Start, State, shared
 from servers.wsgi import start_wsgidav
 from servers.xrootd import start_xrootd
@@ -126,6 +126,18 @@ def _s3(name: str) -> Callable[[Path, Authority], Iterator[S3Server]]:
 
 
 minio = _s3("minio")
+
+
+@pytest.fixture(scope="session")
+def minio_of_logins(run_folder: Path, servers_authority: Authority, keycloak: Keycloak) -> Iterator[S3Server]:
+    """MinIO, which gives keys for the tokens of Keycloak."""
+    issuer = keycloak.issuer("lasting")
+    with shared(
+        run_folder, "minio_of_logins", lambda start: start_minio_of_logins(start, issuer, keycloak.ca)
+    ) as state:
+        yield s3_server("minio", state, servers_authority.ca)
+
+
 versitygw = _s3("versitygw")
 s3proxy = _s3("s3proxy")
 s3rver = _s3("s3rver")

@@ -105,6 +105,16 @@ class Minio(S3Server):
                     ("policy_set", {"policy_name": policy, "user": keys.access}))  # fmt: skip
         return keys
 
+    def allow(self, policy: str, bucket: str) -> None:
+        """Make a policy of this name, which allows everything in one bucket."""
+        allowed = {
+            "Effect": "Allow",
+            "Action": ["s3:*"],
+            "Resource": [f"arn:aws:s3:::{bucket}{end}" for end in ("", "/*")],
+        }
+        document = {"Version": "2012-10-17", "Statement": [allowed]}
+        self._admin(("policy_add", {"policy_name": policy, "policy": document}))
+
     def _admin(self, *calls: tuple[str, dict]) -> None:
         """Call methods of MinIO's own client, which has a process of its own: its libraries are not ours."""
         told = json.dumps([self.http.removeprefix("http://"), self.keys.access, self.keys.secret, *calls])
@@ -168,6 +178,24 @@ def start_minio(folder: Path, port: int, keys: Keys, state: State) -> list[str |
     }
     server = [installed("minio", "minio"), "server", "--quiet", "--address", f"127.0.0.1:{port}", folder / "data"]
     return ["env", *(f"{name}={value}" for name, value in environment.items()), *server]
+
+
+def start_minio_of_logins(start: Start, issuer: str, ca: Path) -> State:
+    """MinIO, which gives keys for the tokens of an issuer's client `public`. A user has the policy of the same name."""
+    keys, port = new_keys(), free_port()
+    trusted = start.folder / ".minio" / "certs" / "CAs"
+    for folder in (start.folder / "data", trusted):
+        folder.mkdir(parents=True)
+    (trusted / "ca.pem").write_bytes(ca.read_bytes())
+    state = {"url": f"http://127.0.0.1:{port}", "access": keys.access, "secret": keys.secret}
+    login = {
+        "CONFIG_URL": f"{issuer}/.well-known/openid-configuration",
+        "CLIENT_ID": "public",
+        "CLAIM_NAME": "preferred_username",
+    }
+    words = [f"MINIO_IDENTITY_OPENID_{name}={value}" for name, value in login.items()]
+    start.launch("env", *words, *start_minio(start.folder, port, keys, state), answers=lambda: listens(port))
+    return state
 
 
 def start_versitygw(folder: Path, port: int, keys: Keys, state: State) -> list[str | Path]:
