@@ -12,7 +12,7 @@ def test_a_file_goes_up_and_comes_back(at_box, box, place):
     (at_box.cwd / "a.txt").write_bytes(b"hello")
     put = at_box("put", "a.txt", f"/{place}/", check=0)
     assert put.out == ""
-    assert re.fullmatch(r"cta-data-direct: 1 file done \(5 B in \d+ s\)\n", put.err)
+    assert re.fullmatch(rf"cta-data-direct: 1 file done \(5 B in \d+ s\) to /{place}/a\.txt\n", put.err)
     get = at_box("get", f"{place}/a.txt", "b.txt", check=0)
     assert get.out == ""
     assert get.err.startswith("cta-data-direct: 1 file done (5 B in ")
