@@ -109,10 +109,17 @@ def test_without_the_extra_it_says_what_to_install(cli, missing):
     )
     done = subprocess.run([sys.executable, "-c", code, missing], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert re.fullmatch(rf"cta-data-direct: .*{missing}.*ctadata\[sandbox\].*\n", done.stderr)
+    assert re.fullmatch(rf"cta-data-direct: .*{missing}.* -m pip install trustme joserfc\)\n", done.stderr)
 
 
 def test_help_names_every_step(cli):
     out = cli("sandbox", "--help").out
-    for step in ("start-agent", "put README.md home:", "list -l home:", "stop-agent", "export CTADATA_CONFIG="):
+    for step in (
+        "sandbox --shell",
+        "start-agent",
+        "get lst/run1/events.h5",
+        "put events.h5 home:",
+        "stop-agent",
+        "export CTADATA_CONFIG=",
+    ):
         assert step in out

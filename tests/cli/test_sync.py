@@ -129,6 +129,7 @@ class TestDryRun:
         assert sorted((row["state"], row["path"]) for row in rows) == [
             ("deleted", f"{run1}/extra"), ("done", f"{run1}/sub/b"), ("skipped", f"{run1}/a"),
         ]  # fmt: skip
+        assert all(row.pop("dry_run") is True for row in rows)
         real = at_box("sync", "--delete", "--yes", "--json", f":{run1}", "out", check=0)
         drop = ("seconds", "ended", "verified", "digest", "etag")
         clean = [[{k: v for k, v in row.items() if k not in drop} for row in some] for some in (
