@@ -3,7 +3,7 @@
 import os
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import run
 
@@ -56,8 +56,23 @@ def test_the_main_job_needs_nothing_that_only_linux_has(
     assert [path.name for path in (tmp_path / "back").rglob(".ctadata*")] == []
 
 
-def test_without_proc_a_signal_tells_whether_the_process_of_a_part_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(temp_names, "_text", lambda path: "")
+@pytest.fixture
+def no_proc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hide /proc from the names of temporaries, which remember what they have read there."""
+
+    def forget() -> None:
+        for remembered in (temp_names._prefix_of, temp_names._host, temp_names.this_boot):
+            remembered.cache_clear()
+
+    forget()
+    with monkeypatch.context() as patched:
+        patched.setattr(temp_names, "_text", lambda path: "")
+        yield
+    forget()
+
+
+@pytest.mark.usefixtures("no_proc")
+def test_without_proc_a_signal_tells_whether_the_process_of_a_part_has_ended() -> None:
     ended = run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True).stdout.strip()
     own = temp_names.new_name()
     assert not temp_names.has_ended(own)
