@@ -149,7 +149,7 @@ def wsgidav(tmp_path_factory: pytest.TempPathFactory, servers_authority: Authori
     """wsgidav, which takes the tokens of a sandbox's issuer; one for each worker, because a sandbox is."""
     own = tmp_path_factory.getbasetemp()
     with (
-        Sandbox(user=USER) as box,
+        Sandbox(user=USER, token_lifetime=86400) as box,  # a token outlasts the run
         shared(own, "wsgidav", lambda start: start_wsgidav(start, servers_authority, box.issuer, box.ca)) as state,
     ):
         yield RealServer(

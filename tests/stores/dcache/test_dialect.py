@@ -21,7 +21,7 @@ from ctadata.stores.webdav.store import WebDAVStore
 
 @pytest.fixture(scope="module", params=[True, False], ids=["redirects", "proxied"])
 def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    with Sandbox(write_anywhere=True, redirect=request.param) as box:
+    with Sandbox(write_anywhere=True, redirect=request.param, token_lifetime=86400) as box:
         yield box
 
 
@@ -51,7 +51,7 @@ A = RemotePath(("a",))
 
 @pytest.fixture
 def own_box() -> Iterator[Sandbox]:
-    with Sandbox(write_anywhere=True) as box:
+    with Sandbox(write_anywhere=True, token_lifetime=86400) as box:
         yield box
 
 

@@ -45,7 +45,7 @@ HOME = RemotePath(("lst", "users", "ada"))
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with Sandbox(write_anywhere=True) as box:
+    with Sandbox(write_anywhere=True, token_lifetime=86400) as box:
         yield box
 
 

@@ -223,7 +223,7 @@ def test_a_page_with_a_metalink_is_a_directory_and_a_web_page_is_a_file(server, 
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    with Sandbox(write_anywhere=True) as box:
+    with Sandbox(write_anywhere=True, token_lifetime=86400) as box:
         box.files.put("/a", CONTENT)
         yield box
 
