@@ -22,14 +22,14 @@ def test_start_agent_logs_in_for_an_s3_store(cli, box, moto_s3):
 
 
 def test_a_login_at_keycloak_gets_keys_of_minio(cli, keycloak, minio_of_logins):
-    """AssumeRoleWithWebIdentity at two servers that nobody here wrote; MinIO wants no role."""
+    """AssumeRoleWithWebIdentity at two servers that nobody here wrote; MinIO wants no role, and an audience."""
     at = minio_of_logins.client(minio_of_logins.keys)
     for bucket in ("mine", "theirs"):
         at.create_bucket(Bucket=bucket)
     minio_of_logins.allow("observer", "mine")
     (cli.cwd / "s3.toml").write_text(
         f'[profiles.st]\nkind = "s3"\nendpoint = "{minio_of_logins.http}"\naddressing = "path"\nca = "{keycloak.ca}"\n'
-        f'issuer = "{keycloak.issuer("lasting")}"\nclient_id = "public"\n'
+        f'issuer = "{keycloak.issuer("lasting")}"\nclient_id = "store"\n'
     )
     (cli.cwd / "a").write_text("content")
     cli.env = {"CTADATA_CONFIG": str(cli.cwd / "s3.toml"), "CTADATA_PROFILE": "st"}
@@ -42,7 +42,7 @@ def test_a_login_at_keycloak_gets_keys_of_minio(cli, keycloak, minio_of_logins):
         assert at.get_object(Bucket="mine", Key="d/a")["Body"].read() == b"content"
         assert cli("list", "st:mine/d", check=0).out == "mine/d/a\n"
         assert "temporary access key" in cli("credentials", "show", check=0).out
-        assert "not allowed" in cli("put", "a", "st:theirs/d/", check=4).err
+        assert "may not write here" in cli("put", "a", "st:theirs/d/", check=4).err
     finally:
         cli("logout", check=0)
     assert "start-agent" in cli("list", "st:mine", check=4).err

@@ -181,7 +181,7 @@ def start_minio(folder: Path, port: int, keys: Keys, state: State) -> list[str |
 
 
 def start_minio_of_logins(start: Start, issuer: str, ca: Path) -> State:
-    """MinIO, which gives keys for the tokens of an issuer's client `public`. A user has the policy of the same name."""
+    """MinIO, which gives keys for the tokens of an issuer's client `store`. A user has the policy of the same name."""
     keys, port = new_keys(), free_port()
     trusted = start.folder / ".minio" / "certs" / "CAs"
     for folder in (start.folder / "data", trusted):
@@ -190,7 +190,7 @@ def start_minio_of_logins(start: Start, issuer: str, ca: Path) -> State:
     state = {"url": f"http://127.0.0.1:{port}", "access": keys.access, "secret": keys.secret}
     login = {
         "CONFIG_URL": f"{issuer}/.well-known/openid-configuration",
-        "CLIENT_ID": "public",
+        "CLIENT_ID": "store",
         "CLAIM_NAME": "preferred_username",
     }
     words = [f"MINIO_IDENTITY_OPENID_{name}={value}" for name, value in login.items()]
