@@ -372,7 +372,8 @@ def test_an_object_and_an_empty_directory_of_one_name_are_the_object(site):
     assert f"{site.bucket}/d/b/\n" in seen
     end = site("get", "-r", here, "there", check=6)  # b is both with something below
     assert Path("there/d/a").read_bytes() == b"file"
-    assert "/d/a" not in end.err
+    assert f"failed /{site.bucket}/d/b" in end.err
+    assert f"failed /{site.bucket}/d/a" not in end.err
     site("rm", "-r", "--yes", here, check=0)
     assert "Contents" not in site.client.list_objects_v2(Bucket=site.bucket)
 
