@@ -58,10 +58,11 @@ def read_location(ctx: typer.Context, value: Texts) -> Texts:
     local paths.
 
     Raises:
-        UsageError: Arguments name two profiles, or one has a password in it.
+        UsageError: An argument is empty or has a password in it, or two profiles are named.
     """
     if value is None or ctx.resilient_parsing:
         return value
+    refuse_empty_paths(*(value if isinstance(value, list) else [value]))
     return [_take_location(ctx, text) for text in value] if isinstance(value, list) else _take_location(ctx, value)
 
 
@@ -69,13 +70,24 @@ def read_last_location(ctx: typer.Context, value: list[str] | None) -> list[str]
     """Return the arguments with the last one, the only path on the storage, without its profile.
 
     Raises:
-        UsageError: Two profiles are named, or an argument has a password in it.
+        UsageError: An argument is empty or has a password in it, or two profiles are named.
     """
     if not value or ctx.resilient_parsing:
         return value
+    refuse_empty_paths(*value)
     for text in value[:-1]:
         _refuse_userinfo(text)
     return [*value[:-1], _take_location(ctx, value[-1])]
+
+
+def refuse_empty_paths(*paths: str) -> None:
+    """Refuse an empty path: an unset variable of the shell must not mean the root or the current directory.
+
+    Raises:
+        UsageError: A path is empty.
+    """
+    if "" in paths:
+        raise UsageError("a path is empty", hint="is a variable of the shell unset? . is this directory, / the root")
 
 
 def _take_location(ctx: typer.Context, text: str) -> str:
@@ -120,8 +132,9 @@ def parse_side(text: str) -> Remote | None:
     """Return the side of an argument of `sync` or `copy`; None if it is a local path.
 
     Raises:
-        UsageError: The text is a URL with a password in it.
+        UsageError: The text is empty, or a URL with a password in it.
     """
+    refuse_empty_paths(text)
     refuse_userinfo(text)
     if text.startswith(("https://", "http://")):
         return Remote(text, url=True)
@@ -137,8 +150,9 @@ def parse_sides(common: Common, source: str, target: str) -> tuple[Remote | None
     """Return the two sides of a `sync`, None for the local one, and use the profile of the other one.
 
     Raises:
-        UsageError: Both sides are local, or both are on a storage, or two profiles are named.
+        UsageError: A side is empty, both are local or both on a storage, or two profiles are named.
     """
+    refuse_empty_paths(source, target)
     remote_source, remote_target = parse_side(source), parse_side(target)
     remote = remote_source or remote_target
     if remote is None:

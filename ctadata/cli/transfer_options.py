@@ -215,16 +215,6 @@ def _split(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
     yield rest
 
 
-def refuse_empty_paths(*paths: str) -> None:
-    """Refuse an empty path: an unset variable of the shell must not mean the root or the current directory.
-
-    Raises:
-        UsageError: A path is empty.
-    """
-    if "" in paths:
-        raise UsageError("a path is empty", hint="is a variable of the shell unset? . is this directory, / the root")
-
-
 def missing_argument(usage: str) -> UsageError:
     """Return the error for a missing argument.
 

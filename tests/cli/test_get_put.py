@@ -84,6 +84,10 @@ def test_usage_errors_are_one_line(at_box, arguments):
         ("put", "x", ""),
         ("sync", ":x", ""),
         ("sync", "", ":"),
+        *((name, "") for name in ("list", "exists", "share", "du", "find", "stat", "stage", "mkdir", "rm", "doctor")),
+        ("cat", ":x", ""),
+        ("mv", "", ":x"),
+        ("copy", "", ":x"),
     ],
 )
 def test_an_empty_path_is_refused(at_box, box, arguments):

@@ -73,7 +73,6 @@ def get(
     last run ended. Bytes that go into a pipe are verified after the last one.
     """
     common = options.begin(ctx)
-    transfer_options.refuse_empty_paths(*(paths or []))
     sources, local = _arguments(paths or [], listed=files_from is not None)
     if retry_failed is None and files_from is None and not sources:
         raise transfer_options.missing_argument("get PATH... [LOCAL]")

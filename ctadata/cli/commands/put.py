@@ -83,7 +83,6 @@ def put(
     is whole and verified. Bytes from a pipe are kept in TMPDIR until its end.
     """
     common = options.begin(ctx)
-    transfer_options.refuse_empty_paths(*(local or []))
     *sources, path = local or [""]
     if retry_failed is None and (not path or (not sources and files_from is None)):
         raise transfer_options.missing_argument("put LOCAL... PATH")

@@ -67,7 +67,6 @@ def sync(
     deleted at the end, and only if nothing has failed.
     """
     common = options.begin(ctx)
-    transfer_options.refuse_empty_paths(source, target)
     remote_source, remote_target = parse_sides(common, source, target)
     if delete and run_options.shard:
         raise UsageError(
