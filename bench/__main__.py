@@ -22,6 +22,7 @@ from bench.processes import two_processes
 from bench.s3 import s3
 from bench.server import NotStarted, Server, apache
 from bench.setting import FULL, QUICK, Setting
+from bench.shares import shares
 from bench.small_far import small_far
 from bench.table import as_json, as_table
 from bench.work import OURS_FAILED, WORKS
@@ -31,6 +32,7 @@ EVERYTHING = {
     "far": (small_far,),
     "processes": (two_processes,),
     "counted": (counted,),
+    "shares": (shares,),
     "open": (open_far, open_at_pools, open_whole),
     "s3": (s3,),
 }
