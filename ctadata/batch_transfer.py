@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved, resolve_profile
 from ctadata.errors import CtadataError, UsageError
+from ctadata.resources import usable_processors
 from ctadata.session import Session
 from ctadata.transfer.batches import Batches, BatchResult
 from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.download_task import download_files
+from ctadata.transfer.helper_processes import HelperProcesses
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_cache import directory
 from ctadata.transfer.records import Records
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 USUAL_AT_ONCE = 8
 """The number of batches in work at the same time, for an executor that does not say how many workers it has."""
+
+AHEAD = 2
+"""The number of batches for each process of `LocalProcesses`: one in work, and the next one."""
 
 _stop = threading.Event()
 """Stops the batches of this process."""
@@ -57,7 +62,7 @@ class BatchTransfer:
         explicit: Whether the user named the profile. Then a token from the environment is not used.
         token_file: A file with the token to use, instead of all other sources.
         pinned: Whether the user set the number of jobs. Then the answers of the servers do not change it.
-        at_once: The number of workers at the same time.
+        at_once: The number of processes at the same time, on all machines, that share the limit of requests.
     """
 
     profile: str
@@ -186,7 +191,8 @@ def run_in_workers(
         session: The session of the caller.
         work: The work on a batch.
         executor: An executor; a callable that makes one, and a new one each time that one is broken; or the number of
-            processes to start on this machine.
+            processes of this machine that move files at most. The caller is one of them; the others start once it is
+            measured that they help.
         at_once: The number of batches in work at the same time. None: as many as the executor has workers.
 
     Raises:
@@ -194,21 +200,25 @@ def run_in_workers(
     """
     if (isinstance(executor, int) and executor < 1) or (at_once is not None and at_once < 1):
         raise UsageError("the number of processes, or of batches at once, is at least 1")
-    make: Callable[[], Executor] | None = None
-    stop_workers: Callable[[], object] | None = None
     if isinstance(executor, int):
-        make = processes = LocalProcesses(executor)
-        stop_workers = processes.stop
-        executor = processes()
-    elif not isinstance(executor, Executor):
-        make, executor = executor, executor()
-    at_once = at_once or _worker_count(_refuse_fork(executor))
-    work = dataclasses.replace(work, at_once=at_once)
-    session.task_runner = Batches(work, executor, at_once, make, stop_workers)
+        most = min(executor, usable_processors()) - 1
+        session.task_runner = HelperProcesses(most, functools.partial(_start_helpers, session, work)) if most else None
+    else:
+        made, make = (executor, None) if isinstance(executor, Executor) else (executor(), executor)
+        at_once = at_once or _worker_count(_refuse_fork(made))
+        session.task_runner = Batches(dataclasses.replace(work, at_once=at_once), made, at_once, make)
     try:
         yield
     finally:
         session.task_runner = None
+
+
+def _start_helpers(session: Session, work: BatchTransfer, count: int) -> Batches:
+    """Start so many processes. From now on this one has its share of the limit of requests."""
+    session.limit.divide(count + 1)
+    processes = LocalProcesses(count)
+    work = dataclasses.replace(work, at_once=(count + 1) * session.limit.tasks)
+    return Batches(work, processes(), AHEAD * count, processes, processes.stop, shares=count + 1)
 
 
 def _worker_count(executor: Executor) -> int:

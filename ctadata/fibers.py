@@ -42,6 +42,7 @@ class Fibers:
         waited: Seconds in which no fiber could run.
         worked: Seconds of processor time of this thread, at the last switch to the loop.
         queued: The number of fibers that wait for their turn at a server (`queueing`).
+        thread: The thread's number in the system; 0 before it runs.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class Fibers:
         self.waited = 0.0
         self.worked = 0.0
         self.queued = 0
+        self.thread = 0
         self._poll = select.poll()
         self._owners: dict[int, greenlet] = {}
         self._due: dict[greenlet, float] = {}
@@ -62,7 +64,7 @@ class Fibers:
         The functions raise nothing. If one does, or if Ctrl-C ends the wait, every other fiber is ended where it waits,
         in this thread: so its own `finally` blocks release what it holds, and not the garbage collector.
         """
-        self._hub = getcurrent()
+        self._hub, self.thread = getcurrent(), threading.get_native_id()
         self._wake_in, self._wake_out = os.pipe()  # macOS has no pipe2
         os.set_blocking(self._wake_in, False)
         os.set_blocking(self._wake_out, False)

@@ -1,10 +1,17 @@
-"""The limits of this process for open files, threads and memory; they decide how many workers run."""
+"""The limits of this process for open files, threads and memory, and the use of the processors.
+
+They decide how many threads and processes work.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
 
 from ctadata.errors import LocalError
 
@@ -13,6 +20,9 @@ BASE_FILES = 16
 
 FILES_PER_WORKER = 6
 """The largest number of open files of a worker: its connections to a door and a pool, its poller, a part, a journal."""
+
+CGROUP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+"""The name of the process's cgroup, and the directory of all."""
 
 log = logging.getLogger(__name__)
 
@@ -76,3 +86,89 @@ def _open_file_limit() -> int | None:
         return None
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if allowed == resource.RLIM_INFINITY else allowed
+
+
+class BusyMeter:
+    """A measurement of how busy this process is."""
+
+    def __init__(self) -> None:
+        """Begin a measurement."""
+        self._began, self._used = time.monotonic(), time.process_time()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the last measurement."""
+        return time.monotonic() - self._began
+
+    def measure(self) -> float:
+        """Return the processor time since the last measurement, as a share of the time that has passed."""
+        began, used = self._began, self._used
+        self._began, self._used = time.monotonic(), time.process_time()
+        return (self._used - used) / max(self._began - began, 1e-6)
+
+
+class IdleMeter:
+    """A measurement of how many of the processors that this process may use are idle."""
+
+    def __init__(self) -> None:
+        """Begin a measurement."""
+        self._began, self._idle = time.monotonic(), _idle_seconds()
+
+    def measure(self) -> float:
+        """Return the mean number of idle processors since the last measurement.
+
+        A system without /proc/stat (macOS) tells its load of the last minute instead.
+        """
+        began, idle = self._began, self._idle
+        self._began, self._idle = time.monotonic(), _idle_seconds()
+        if idle is None or self._idle is None:
+            load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+            return max(0.0, usable_processors() - load)
+        return (self._idle - idle) / max(self._began - began, 1e-6)
+
+
+def seconds_runnable(thread: int) -> float:
+    """Return for how long a thread of this process could have run while all processors were busy.
+
+    Returns:
+        The seconds that Linux counts (/proc/<pid>/task/<thread>/schedstat, its sched-stats.rst); 0 on other systems.
+    """
+    try:
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def usable_processors() -> int:
+    """Return the number of processors that this process may use: those of its affinity, within its cgroup's quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([count, *_quotas()]))
+
+
+def _quotas() -> Iterable[int]:
+    """Yield the quotas of the cgroup and those above it, in processors (`cpu.max` of the kernel's cgroup-v2)."""
+    try:
+        own = next(line for line in CGROUP.read_text().splitlines() if line.startswith("0::/"))
+    except (OSError, StopIteration):
+        return
+    folder = CGROUPS / own.removeprefix("0::/")
+    while folder.is_relative_to(CGROUPS):
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number
+            quota, period = map(int, (folder / "cpu.max").read_text().split())
+            yield quota // period
+        folder = folder.parent
+
+
+def _idle_seconds() -> float | None:
+    """Return for how long the processors of this process have been idle since the start of the machine (proc(5))."""
+    try:
+        rows = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu")]
+        allowed = os.sched_getaffinity(0)
+        ticks = sum(
+            int(idle) + int(waits)
+            for name, *_, idle, waits in (row[:6] for row in rows)
+            if name[3:].isdigit() and int(name[3:]) in allowed
+        )
+        return ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        return None

@@ -104,6 +104,7 @@ class Session(PathLookup):
             trusted=trusted_origins(profile), credentials=tokens, ca=profile.ca, http_pools=profile.http_pools,
             jobs=limit.most, pinned=limit.pinned, stop=stop,
         )  # fmt: skip
+        limit.apply = client.limit_requests
         return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client), limit=limit)
 
     def get(
@@ -333,7 +334,9 @@ class Session(PathLookup):
         most = limit_workers(jobs or self.profile.jobs)
         small = limit_workers(jobs or self.limit.files, asked=False)
         rules = dataclasses.replace(rules or Rules(), jobs=most, small_jobs=small)
-        records, runner = Records(self.profile.address, directory()), None if rules.dry_run else self.task_runner
+        records, runner = Records(self.profile.address, directory()), self.task_runner
+        if rules.dry_run or (runner and rules.rate is not None and not runner.keeps_rate):
+            runner = None
         run = Run(self.store, rules, reporter or NullReporter(), self.stop, records=records, task_runner=runner)
         if rules.stage and not rules.dry_run:
             from ctadata.transfer.staging import Staging

@@ -3,10 +3,21 @@
 import errno
 import os
 import resource
+import time
 
 import pytest
 
-from ctadata.resources import BASE_FILES, FILES_PER_WORKER, is_out_of_files, limit_workers, shortage_error
+from ctadata import resources
+from ctadata.resources import (
+    BASE_FILES,
+    FILES_PER_WORKER,
+    BusyMeter,
+    IdleMeter,
+    is_out_of_files,
+    limit_workers,
+    shortage_error,
+    usable_processors,
+)
 
 
 def test_open_files_limit_the_workers():
@@ -50,3 +61,26 @@ def test_a_process_out_of_files_is_recognised():
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         os.close(lowest)
+
+
+def test_a_busy_loop_is_measured_and_its_processor_is_not_idle():
+    busy, idle = BusyMeter(), IdleMeter()
+    until = time.thread_time() + 0.2
+    while time.thread_time() < until:
+        pass
+    elapsed = busy.elapsed
+    assert 0.2 / elapsed - 0.05 <= busy.measure() <= 1.2
+    assert 0 <= idle.measure() <= usable_processors()
+
+
+def test_a_quota_of_a_cgroup_limits_the_processors(tmp_path, monkeypatch):
+    (tmp_path / "cgroup").write_text("1:name=systemd:/x\n0::/user/job\n")
+    (tmp_path / "fs" / "user" / "job").mkdir(parents=True)
+    (tmp_path / "fs" / "user" / "job" / "cpu.max").write_text("max 100000\n")
+    (tmp_path / "fs" / "user" / "cpu.max").write_text("300000 100000\n")
+    monkeypatch.setattr(resources, "CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(resources, "CGROUPS", tmp_path / "fs")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    assert usable_processors() == 3
+    (tmp_path / "fs" / "user" / "job" / "cpu.max").write_text("50000 100000\n")
+    assert usable_processors() == 1

@@ -79,7 +79,7 @@ Processes = Annotated[
         metavar="K",
         min=1,
         max=64,
-        help="Let K processes of this machine move the files, for many small files; they share the jobs.",
+        help="Let up to K processes of this machine move small files; they start if it is measured that they help.",
     ),
 ]
 RetryFailed = Annotated[

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from ctadata.config.resolve import COMMAND_LINE, DEFAULT_VALUE, Resolved
 
@@ -16,7 +17,7 @@ FILES_PER_REQUEST = 2
 """Small files in transfer for each request in flight: some wait for a look that they share, or for the local disk."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestLimit:
     """The limit of the requests to one server.
 
@@ -25,12 +26,19 @@ class RequestLimit:
         files: The number of small files in transfer at most.
         pinned: Whether the number is kept however the server answers.
         tasks: The number of tasks that run at once; the other numbers are the share of one of them.
+        apply: Limits the requests of the client that has this limit; None: there is no such client.
     """
 
     most: int
     files: int
     pinned: bool = False
     tasks: int = 1
+    apply: Callable[[int], object] | None = field(default=None, compare=False)
+
+    def divide(self, processes: int) -> None:
+        """Leave this process its share of the requests: further ones have started, and `processes` share the limit."""
+        if self.apply is not None:
+            self.apply(max(1, self.most // processes))
 
 
 def find_request_limit(resolved: Resolved, tasks: int = 1) -> RequestLimit:

@@ -49,13 +49,14 @@ def get_many(
         local: The local directory. Each file keeps its directories below it.
         base: The directory on the storage whose path the local files do not repeat: with `base="cta/DL1"`, the file
             `cta/DL1/run1/a.h5` becomes `run1/a.h5` below `local`.
-        executor: What runs the batches. A number starts so many processes on this machine. An `Executor` can be
-            `client.get_executor()` of Dask or `mpi4py.futures.MPIPoolExecutor()`. A callable makes an executor, and a
-            new one each time that one is broken. None uses no other process.
+        executor: What runs the batches. An `Executor` can be `client.get_executor()` of Dask or
+            `mpi4py.futures.MPIPoolExecutor()`. A callable makes an executor, and a new one each time that one is
+            broken. A number is the largest number of processes on this machine: this one works too, and the others
+            start once it is measured that they help. None uses no other process.
         at_once: The number of batches in work at the same time. They share the profile's number of jobs. None takes
             the executor's number of workers, or 8 if it does not have one.
         receipt: A file that gets one JSON line about each file, as `--receipt` writes it.
-        progress: As in `fetch_and_save_file`. With an executor it advances with each batch.
+        progress: As in `fetch_and_save_file`. What other processes move is added at the end of each batch.
         dev_instance: As in `list_dir`.
 
     Returns:

@@ -100,6 +100,10 @@ class Client:
         """The time limits."""
         return self._transport.limits
 
+    def limit_requests(self, most: int) -> None:
+        """Send at most `most` requests to one server at a time from now on."""
+        self._transport.limiters.limit(most)
+
     def send(
         self,
         method: str,

@@ -140,6 +140,10 @@ class CongestionWindow:
         self.in_flight -= 1
         self._last = max(self._last, now)
 
+    def limit(self, most: int) -> None:
+        """Allow at most `most` requests in flight from now on; those under way are not ended."""
+        self._most, self.width = most, min(self.width, float(most))
+
     def pace(self) -> None:
         """Take note that the server counts requests."""
         self.gap = max(self.gap, PACE)

@@ -159,6 +159,11 @@ class HostLimiter:
         finally:
             self._waiting -= 1
 
+    def limit(self, most: int) -> None:
+        """Allow at most `most` requests in flight from now on."""
+        with self._lock:
+            self._window.limit(most)
+
     def note_server(self, response: Response) -> None:
         """Take note of the first response: some servers are known to count requests."""
         self.is_known = True
@@ -220,8 +225,17 @@ class HostLimiters(dict[Origin, HostLimiter]):
         self._pinned = pinned
         self._clock = clock
         self._spread = spread
+        self._lock = threading.Lock()
 
     def __missing__(self, origin: Origin) -> HostLimiter:
         """Return the new limiter of a server."""
-        window = CongestionWindow(self._most, pinned=self._pinned)
-        return self.setdefault(origin, HostLimiter(str(origin), window, self._clock, self._spread))
+        with self._lock:
+            window = CongestionWindow(self._most, pinned=self._pinned)
+            return self.setdefault(origin, HostLimiter(str(origin), window, self._clock, self._spread))
+
+    def limit(self, most: int) -> None:
+        """Allow at most `most` requests to one server from now on; those under way are not ended."""
+        with self._lock:
+            self._most = most
+            for limiter in self.values():
+                limiter.limit(most)

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ctadata.resources import BusyMeter
 from ctadata.stores.channel import Channel
 
 N = TypeVar("N")
@@ -55,23 +55,6 @@ class _Stopped(Exception):
 
 Expand = Callable[[N, Callable[[Node[N] | T], object]], None]
 """Emits what lies in a node, through the function that it receives."""
-
-
-class _BusyMeter:
-    """A measurement of how busy this process is."""
-
-    def __init__(self) -> None:
-        self.now, self.used = time.monotonic(), time.process_time()
-
-    @property
-    def is_due(self) -> bool:
-        return time.monotonic() - self.now >= INTERVAL
-
-    def measure(self) -> float:
-        """Return the processor time since the last measurement, as a share of the time that has passed."""
-        before, used = self.now, self.used
-        self.now, self.used = time.monotonic(), time.process_time()
-        return (self.used - used) / max(self.now - before, 1e-6)
 
 
 class _Walk(Generic[N, T]):
@@ -115,7 +98,7 @@ class _Walk(Generic[N, T]):
         """Expand nodes in thread number `place` once it is wanted, until no node is left and none can come."""
         try:
             self._wait_until_wanted(place)
-            meter = _BusyMeter()
+            meter = BusyMeter()
             while (node := self._pop_node() or self._take_root() or self._wait_for_node()) is not None:
                 self._expand(node.value)
                 self._finish_node()
@@ -131,16 +114,16 @@ class _Walk(Generic[N, T]):
             self.items.finish(self.failure)
 
     def _wait_until_wanted(self, place: int) -> None:
-        meter = _BusyMeter()
+        meter = BusyMeter()
         while place >= self.wanted and not self.stopped.wait(INTERVAL):
             busy, has_more = meter.measure(), bool(self.nodes) or not self.roots_taken
             if place == self.wanted and has_more and busy < BUSY:
                 self.wanted = min(self.threads, 2 * self.wanted)
                 self.start_workers(self.wanted + 1)  # the last of them looks whether still more are wanted
 
-    def _step_back(self, place: int, meter: _BusyMeter) -> None:
+    def _step_back(self, place: int, meter: BusyMeter) -> None:
         """If Python is busy all the time, let half of the threads wait until they are wanted again."""
-        if place and meter.is_due:
+        if place and meter.elapsed >= INTERVAL:
             busy = meter.measure()
             if place == self.wanted - 1 and busy > FULL:
                 self.wanted = (place + 1) // 2

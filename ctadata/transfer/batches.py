@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -57,7 +56,13 @@ class _Batch:
 
 
 class Batches:
-    """Hands the tasks of a run to an executor. It replaces the workers of the run."""
+    """Hands the tasks of a run to an executor. It replaces the workers of the run.
+
+    Attributes:
+        keeps_rate: Whether the workers keep the limit of bytes per second, each one its share.
+    """
+
+    keeps_rate = True
 
     def __init__(
         self,
@@ -66,24 +71,27 @@ class Batches:
         at_once: int,
         make: Callable[[], Executor] | None = None,
         stop_workers: Callable[[], object] | None = None,
+        *,
+        shares: int | None = None,
     ) -> None:
         """Prepare to hand out batches of one run.
 
         Args:
             work: Moves the files of a batch, in a worker.
             executor: Runs `work`.
-            at_once: The number of batches in work at the same time. They share the jobs and the rate of the run.
+            at_once: The number of batches in work at the same time.
             make: Makes another executor if one is broken; the executors are then shut down at the end. None: the caller
                 keeps the executor, and if it is broken, this process moves the remaining files.
             stop_workers: Stops the workers in the middle of their batches; None: they cannot be stopped.
+            shares: The number of processes that share the jobs and the rate of the run; None: `at_once`.
         """
+        self._shares = shares or at_once
         self._work = work
         self._make = make
         self._executor: Executor | None = executor
         self._at_once = at_once
         self._stop_workers = stop_workers
-        self._change = threading.Condition()
-        self._found = TaskQueue(self._change)
+        self._found = TaskQueue()
         self._ended: deque[tuple[_Batch, Future[BatchResult]]] = deque()
         self._repeated: deque[_Batch] = deque()
         self._running: dict[_Batch, Future[BatchResult]] = {}
@@ -100,28 +108,38 @@ class Batches:
         Raises:
             BaseException: What `tasks` raises.
         """
-        reader = threading.Thread(target=self._found.read, args=(tasks,), name="tasks", daemon=True)
-        reader.start()
+        with self._found.reading(tasks):
+            self.hand_out(run, self._found)
+
+    def hand_out(self, run: Run, found: TaskQueue) -> None:
+        """Hand out the tasks that somebody else reads, until all are done, or the run is stopped or `close` is called.
+
+        Args:
+            run: The run.
+            found: The tasks.
+        """
+        self._found = found
         try:
             while self._executor is not None and not self._is_over(run):
-                self._hand_out(run)
+                self._fill_workers(run)
                 self._take_results(run)
             if self._executor is None and not self._is_over(run):
                 run.reporter.remarked("the executor is broken, so this process moves the remaining files")
                 run.work_here(self._remaining_tasks())
         finally:
             self._end(run)
-            reader.join()
-        if self._found.error is not None:
-            raise self._found.error
+
+    def close(self) -> None:
+        """Hand out no further batch. Any thread may call it."""
+        self._is_closed = True
 
     def _is_over(self, run: Run) -> bool:
         if run.stop.is_set() or (self._is_closed and not self._running):
             return True
-        with self._change:
+        with self._found.change:
             return self._found.is_empty and not (self._running or self._repeated or self._ended)
 
-    def _hand_out(self, run: Run) -> None:
+    def _fill_workers(self, run: Run) -> None:
         while not self._is_closed and len(self._running) < self._at_once and self._executor is not None:
             batch = self._repeated.popleft() if self._repeated else self._cut()
             if batch is None:
@@ -129,14 +147,14 @@ class Batches:
             self._submit(run, batch)
 
     def _cut(self) -> _Batch | None:
-        with self._change:
-            tasks = self._found.cut(self._at_once)
+        with self._found.change:
+            tasks = self._found.cut(self._shares)
         return _Batch(tasks, [task.item.absolute() for task in tasks if task.item is not None]) if tasks else None
 
     def _submit(self, run: Run, batch: _Batch) -> None:
         assert self._executor is not None
         try:
-            future = self._executor.submit(self._work, batch.items, share_of(run.rules, self._at_once))
+            future = self._executor.submit(self._work, batch.items, share_of(run.rules, self._shares))
         except (BrokenExecutor, RuntimeError, OSError) as error:  # it is broken, was shut down, or starts no process
             self._repeated.append(batch) if self._running else self._repeat(run, batch, error)
             self._replace_executor(run, error)
@@ -145,9 +163,9 @@ class Batches:
         future.add_done_callback(lambda done: self._note_end(batch, done))
 
     def _note_end(self, batch: _Batch, future: Future[BatchResult]) -> None:
-        with self._change:
+        with self._found.change:
             self._ended.append((batch, future))
-            self._change.notify_all()
+            self._found.change.notify_all()
 
     def _replace_executor(self, run: Run, error: Exception) -> None:
         """Make another executor. A broken one finishes none of its batches, so they are put back."""
@@ -162,9 +180,9 @@ class Batches:
             self._executor = self._make()
 
     def _take_results(self, run: Run) -> None:
-        with self._change:
+        with self._found.change:
             if not self._ended:
-                self._change.wait(CHECK)
+                self._found.change.wait(CHECK)
             ended = [self._ended.popleft() for _ in range(len(self._ended))]
         broken: Exception | None = None
         for batch, future in ended:
@@ -212,6 +230,7 @@ class Batches:
     def _report_one(self, run: Run, task: Task, outcome: Outcome) -> None:
         if isinstance(outcome.error, LoginNeeded):
             self._is_closed = True
+            run.workers.close()
         if outcome.state is State.DONE:
             run.reporter.moved(str(task.remote), task.size)
         elif task.size:
@@ -225,7 +244,6 @@ class Batches:
     def _end(self, run: Run) -> None:
         """End the batches that still run, and the executor if it was made here."""
         self._is_closed = True
-        self._found.close()
         for future in self._running.values():
             future.cancel()
         if self._stop_workers is not None:

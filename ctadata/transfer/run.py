@@ -56,9 +56,8 @@ PROGRESS = 1 << 16
 breaks off is given up.
 """
 
-TRIES = 4
-FIRST_PAUSE = 0.5
-"""Seconds before the second attempt at most; `ctadata.retry` has the rest."""
+TRIES, FIRST_PAUSE = 4, 0.5
+"""The number of attempts, and the seconds before the second one at most; `ctadata.retry` has the rest."""
 
 
 @dataclass(slots=True)
@@ -112,6 +111,8 @@ class Item(Protocol):
 
 class TaskRunner(Protocol):
     """Works on the tasks of a run in other processes."""
+
+    keeps_rate: bool
 
     def run(self, run: Run, tasks: Iterable[Task]) -> None:
         """Work on the tasks, and report their outcomes to the run, until all are done or the run is stopped."""

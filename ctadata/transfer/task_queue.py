@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -26,44 +27,56 @@ CHECK = 0.05
 
 
 class TaskQueue:
-    """The tasks that wait for a batch. A thread finds them.
+    """The tasks that wait for a worker. A thread finds them.
 
     Attributes:
-        error: What the iterator of the tasks has raised; None if it has raised nothing.
+        change: Notified when the last task is found. The caller holds it for `cut` and `is_empty`.
+        taken: The number of tasks that `take_all` has yielded.
     """
 
-    def __init__(self, change: threading.Condition) -> None:
-        """Start without tasks.
-
-        Args:
-            change: Notified when the last task is found; the caller holds it where a method does not say otherwise.
-        """
-        self._change = change
+    def __init__(self) -> None:
+        """Start without tasks."""
+        self.change = threading.Condition()
+        self.taken = 0
         self._tasks: deque[Task] = deque()
         self._size = 0
         self._is_closed = False
         self._all_found = False
         self._idle_since: float | None = None
-        self.error: BaseException | None = None
+        self._error: BaseException | None = None
 
-    def read(self, tasks: Iterable[Task]) -> None:
-        """Read the tasks, in a thread, until there are no more."""
+    @contextlib.contextmanager
+    def reading(self, tasks: Iterable[Task]) -> Iterator[None]:
+        """Read the tasks in a thread of their own, while the block lasts; then raise what `tasks` has raised."""
+        reader = threading.Thread(target=self._read, args=(tasks,), name="tasks", daemon=True)
+        reader.start()
+        try:
+            yield
+        finally:
+            with self.change:
+                self._is_closed = True
+                self.change.notify_all()
+            reader.join()
+        if self._error is not None:
+            raise self._error
+
+    def _read(self, tasks: Iterable[Task]) -> None:
         try:
             for task in tasks:
                 if not self._add(task):
                     break
             if isinstance(tasks, Generator):
                 tasks.close()
-        except BaseException as error:  # noqa: BLE001  (raised again in the thread that hands out)
-            self.error = error
-        with self._change:
+        except BaseException as error:  # noqa: BLE001  (raised again in the thread of the caller)
+            self._error = error
+        with self.change:
             self._all_found = True
-            self._change.notify_all()
+            self.change.notify_all()
 
     def _add(self, task: Task) -> bool:
-        with self._change:
+        with self.change:
             while len(self._tasks) >= AHEAD and not self._is_closed:
-                self._change.wait(CHECK)
+                self.change.wait(CHECK)
             self._tasks.append(task)
             self._size += task.size
             return not self._is_closed
@@ -72,6 +85,11 @@ class TaskQueue:
     def is_empty(self) -> bool:
         """Whether there is no task, and there will be none."""
         return self._all_found and not self._tasks
+
+    @property
+    def waiting(self) -> int:
+        """The number of tasks that were found and that nobody has taken."""
+        return len(self._tasks)
 
     def cut(self, at_once: int) -> list[Task]:
         """Return the tasks of the next batch; none if a fuller batch may be had soon.
@@ -104,17 +122,12 @@ class TaskQueue:
     def take_all(self) -> Iterator[Task]:
         """Yield the tasks one by one, until no more are found."""
         while True:
-            with self._change:
+            with self.change:
                 while not self._tasks and not self._all_found:
-                    self._change.wait(CHECK)
+                    self.change.wait(CHECK)
                 if not self._tasks:
                     return
                 task = self._tasks.popleft()
                 self._size -= task.size
+                self.taken += 1
             yield task
-
-    def close(self) -> None:
-        """Let the thread that reads end."""
-        with self._change:
-            self._is_closed = True
-            self._change.notify_all()

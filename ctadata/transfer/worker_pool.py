@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from ctadata.fibers import Condition, Fibers
-from ctadata.resources import shortage_error
+from ctadata.resources import seconds_runnable, shortage_error
 from ctadata.transfer.small_task_threads import SmallTaskThreads
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class WorkerPool(Generic[T]):
             with contextlib.suppress(queue.Empty):
                 self._thread_ended.get(timeout=CHECK)
             if (elapsed := time.monotonic() - looked) >= CHECK:
-                before, used = used, self._fibers.waited + self._fibers.worked
+                before, used = used, self._fibers.waited + self._fibers.worked + seconds_runnable(self._fibers.thread)
                 self._adjust_threads(elapsed, elapsed - (used - before))
                 looked += elapsed
             if self._is_over():

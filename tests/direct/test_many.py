@@ -6,19 +6,25 @@ import os
 import pickle
 import signal
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transfer.trees import files_below
 
-from ctadata import direct
+from ctadata import batch_transfer, direct
+from ctadata.batch_transfer import LocalProcesses
+from ctadata.config.request_limit import RequestLimit
 from ctadata.errors import LoginNeeded, NotFound, PartialFailure, UsageError
 from ctadata.sandbox import Sandbox, faults
-from ctadata.transfer import task_queue
+from ctadata.transfer import helper_processes, task_queue
+from ctadata.transfer.batches import Batches
 from ctadata.transfer.report import NullReporter
+from ctadata.transfer.run import Run, Task
 
 FILES = 90
 NAMES = [f"{number % 4}/{number:03}" for number in range(FILES)]
@@ -122,6 +128,22 @@ def test_no_token_and_no_session_travels(box: Sandbox, small_batches: None) -> N
     )
 
 
+def test_progress_has_the_bytes_of_each_batch_that_has_ended(box: Sandbox, small_batches: None) -> None:
+    shown, seen = Remarks(), list[int]()
+
+    class Watched(Pickling):
+        def submit(self, function: Callable[..., object], /, *arguments: object, **named: object) -> Future[object]:
+            seen.append(shown.counts["moved"])
+            return super().submit(function, *arguments, **named)
+
+    paths = direct.list_dir("lst/d", recursive=True)
+    summary = direct.get_many(paths, "out", base="lst/d", executor=Watched(), at_once=1, progress=shown)
+    assert len(seen) >= FILES / 16
+    assert seen[0] == 0
+    assert seen == sorted(set(seen))
+    assert seen[-1] < shown.counts["moved"] == summary.size
+
+
 def test_what_is_equal_already_is_not_handed_out(box: Sandbox) -> None:
     paths = direct.list_dir("lst/d", recursive=True)
     direct.get_many(paths, "out", executor=Pickling())
@@ -200,10 +222,46 @@ def test_a_killed_worker_process_costs_its_batch_again(box: Sandbox, small_batch
         "pool", "GET", "*", faults.Meanwhile(lambda: killed.append(kill_a_worker())), times=1, skip=20
     )
     paths = direct.list_dir("lst/d", recursive=True)
-    summary = direct.get_many(paths, "out", base="lst/d", executor=2, receipt="r.jsonl")
+    summary = direct.get_many(paths, "out", base="lst/d", executor=LocalProcesses(2), receipt="r.jsonl")
     assert rule.hits == 1
     assert len(killed) == 1
     assert (summary.done + summary.skipped, summary.failed) == (FILES, [])
+    assert files_below(Path("out")) == EXPECTED
+    assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
+
+
+@pytest.mark.full("processes")
+def test_this_process_and_another_one_share_the_files_and_the_limit_of_requests(
+    box: Sandbox, small_batches: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_has_ended_one, own, shares = threading.Event(), list[int](), list[int]()
+    report, take_all = Batches._report, task_queue.TaskQueue.take_all
+
+    def note_report(batches: Batches, run: Run, *arguments: Any) -> None:
+        report(batches, run, *arguments)
+        other_has_ended_one.set()
+
+    def take_all_then(found: task_queue.TaskQueue) -> Iterator[Task]:
+        assert other_has_ended_one.wait(300)
+        for task in take_all(found):
+            own.append(task.size)
+            yield task
+
+    def note_share(limit: RequestLimit, processes: int) -> None:
+        shares.append(processes)
+        divide(limit, processes)
+
+    divide = RequestLimit.divide
+    monkeypatch.setattr(Batches, "_report", note_report)
+    monkeypatch.setattr(task_queue.TaskQueue, "take_all", take_all_then)
+    monkeypatch.setattr(RequestLimit, "divide", note_share)
+    monkeypatch.setattr(helper_processes.MeasuredDemand, "count", lambda demand, taken, waiting: 7)
+    monkeypatch.setattr(batch_transfer, "usable_processors", lambda: 2)
+    paths = direct.list_dir("lst/d", recursive=True)
+    summary = direct.get_many(paths, "out", base="lst/d", executor=8, receipt="r.jsonl")
+    assert (summary.done, summary.failed) == (FILES, [])
+    assert 0 < len(own) < FILES
+    assert shares == [2]
     assert files_below(Path("out")) == EXPECTED
     assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
 
@@ -216,7 +274,8 @@ def test_a_killed_worker_of_dask_costs_its_batch_again(analysis: Path, box: Sand
         os.kill(killed[-1], signal.SIGKILL)
 
     rule = box.faults.add("pool", "GET", "*", faults.Meanwhile(kill), times=1, skip=20)
-    program = [str(analysis), str(Path(__file__).with_name("dask_many.py")), "lst/d", "out", "r.jsonl", str(pids)]
+    script = Path(__file__).with_name("dask_many.py")
+    program = [str(analysis), str(script), "lst/d", "out", "r.jsonl", str(pids)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert rule.hits == len(killed) == 1

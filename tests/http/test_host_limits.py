@@ -74,6 +74,20 @@ def test_a_pinned_limit_allows_all_jobs_at_once(crowd, client):
     assert crowd.most == 6
 
 
+def test_a_process_sends_no_more_than_its_share_once_others_share_the_limit(crowd, client):
+    one = client(jobs=6, pinned=True)
+    with ThreadPoolExecutor(9) as threads:
+        for _ in range(9):
+            threads.submit(one.send, "GET", crowd.peer.url)
+        crowd.wait_for(6)
+        one.limit_requests(2)
+        crowd.answer(4)
+        crowd.wait_for(2)
+        crowd.most = 2
+        crowd.answer(5)
+    assert crowd.most == 2
+
+
 def test_a_listing_frees_its_slot_when_its_answer_begins(answering, client):
     read, others = threading.Event(), threading.Event()
 

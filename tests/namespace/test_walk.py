@@ -1,6 +1,7 @@
 """A walk yields every item once, in several threads, in bounded memory, and ends when nobody takes items."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -121,7 +122,7 @@ def test_an_error_of_the_roots_iterator_is_raised() -> None:
 
 @pytest.mark.parametrize("from_roots", [True, False])
 def test_an_idle_process_walks_with_all_threads(monkeypatch: pytest.MonkeyPatch, from_roots: bool) -> None:
-    monkeypatch.setattr(walking.time, "process_time", lambda: 0.0)
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)
     together = threading.Barrier(3)
 
     def expand(node: int) -> Iterator[Node[int] | int]:
@@ -151,7 +152,7 @@ class Work:
 
 def test_a_busy_process_walks_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walking, "INTERVAL", 0.001)
-    monkeypatch.setattr(walking.time, "process_time", walking.time.monotonic)
+    monkeypatch.setattr(time, "process_time", time.monotonic)
     work = Work()
     list(walk([1], work.expand, threads=3))
     assert set(work.names) == {"walk-0"}
@@ -159,8 +160,8 @@ def test_a_busy_process_walks_with_one_thread(monkeypatch: pytest.MonkeyPatch) -
 
 def test_threads_pause_when_python_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     busy, work, together = threading.Event(), Work(), threading.Barrier(3)
-    clock = walking.time.monotonic
-    monkeypatch.setattr(walking.time, "process_time", lambda: clock() if busy.is_set() else 0.0)
+    clock = time.monotonic
+    monkeypatch.setattr(time, "process_time", lambda: clock() if busy.is_set() else 0.0)
 
     def expand(node: int) -> Iterator[Node[int] | int]:
         if not busy.is_set():

@@ -65,7 +65,7 @@ def get(
       cta-data-direct list -r --json lst/run > all    so nothing is listed again:
       cta-data-direct get --files-from all lst out    to out/run/...
       cta-data-direct get -r --stage lst/old/run      files on tape as well
-      cta-data-direct get -r --processes 4 lst/run    with four processes
+      cta-data-direct get -r --processes 4 lst/run    with up to four processes
 
     With two or more arguments, the last one is always local; '.' is the current
     directory. A file appears under its name when it is whole and verified. Files

@@ -61,6 +61,7 @@ def open_s3(
         limits=limits,
         retries=retries,
     )
+    limit.apply = client.limit_requests
     if profile.addressing == "website":
         return WebsiteStore(client, endpoint.origin, RemotePath.parse(profile.root))
     connection = Connection(client, endpoint, keys, stop, retries)

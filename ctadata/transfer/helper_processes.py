@@ -1,0 +1,139 @@
+"""Work on the tasks of a run in this process, and in more processes as soon as they make it faster.
+
+A second process costs its start, some 0.3 s of a processor, and each batch costs this process some work. It gains
+nothing if this process waits for the server or the network, and it loses if all processors are busy, for example with
+the server itself. So this process begins alone, with the whole limit of requests, and looks at what it measures.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from ctadata.resources import BusyMeter, IdleMeter
+from ctadata.transfer.batches import Batches
+from ctadata.transfer.run import Run, Task
+from ctadata.transfer.task_queue import TaskQueue
+
+LOOK = 0.5
+"""Seconds between two looks at what is measured."""
+
+BUSY = 0.7
+"""The processor time of this process, as a share of the time, from which its Python is what limits."""
+
+IDLE = 0.5
+"""Idle processors from which another process finds room."""
+
+WORTH = 1.5
+"""Seconds of work that have to be left; a shorter run ends before another process has gained what its start costs."""
+
+log = logging.getLogger(__name__)
+
+
+class Demand(Protocol):
+    """Decides how many more processes make a run faster."""
+
+    def count(self, taken: int, waiting: int) -> int:
+        """Return the number of processes that should start now.
+
+        Args:
+            taken: The tasks that this process has taken so far.
+            waiting: The tasks that were found and that nobody has taken.
+        """
+
+
+class MeasuredDemand:
+    """Decides by the use of the processors, and by the rate of this process, since the last look."""
+
+    def __init__(self) -> None:
+        """Begin to measure."""
+        self._busy, self._idle, self._taken = BusyMeter(), IdleMeter(), 0
+
+    def count(self, taken: int, waiting: int) -> int:
+        """Return the number of idle processors if this process is busy and enough work is left; else 0."""
+        elapsed = self._busy.elapsed
+        rate, self._taken = (taken - self._taken) / max(elapsed, 1e-6), taken
+        busy, idle = self._busy.measure(), self._idle.measure()
+        log.debug("%.2f processors used, %.2f idle, %.0f files/s, %d wait", busy, idle, rate, waiting)
+        return max(1, round(idle)) if busy >= BUSY and idle >= IDLE and waiting >= WORTH * rate else 0
+
+
+class HelperProcesses:
+    """Works on the tasks here, and lets other processes help if that is faster. It replaces the workers of the run.
+
+    Attributes:
+        keeps_rate: False: the limit of bytes per second cannot be divided once the run has begun.
+    """
+
+    keeps_rate = False
+
+    def __init__(
+        self, most: int, start: Callable[[int], Batches], make_demand: Callable[[], Demand] = MeasuredDemand
+    ) -> None:
+        """Start no process yet.
+
+        Args:
+            most: The largest number of processes beside this one.
+            start: Starts so many processes.
+            make_demand: Makes what decides how many start.
+        """
+        self._most = most
+        self._start = start
+        self._make_demand = make_demand
+        self._lock = threading.Lock()
+        self._own_work_has_ended = threading.Event()
+        self._batches: Batches | None = None
+        self._is_closed = False
+
+    def run(self, run: Run, tasks: Iterable[Task]) -> None:
+        """Work on all tasks until they are done or the run is stopped.
+
+        Args:
+            run: The run.
+            tasks: Its tasks; they are read in a thread of their own.
+
+        Raises:
+            BaseException: What `tasks` raises.
+        """
+        found = TaskQueue()
+        self._own_work_has_ended.clear()
+        self._batches, self._is_closed = None, False
+        with found.reading(tasks), ThreadPoolExecutor(1, "helpers") as thread:
+            try:
+                helped = thread.submit(self._help, run, found)
+                run.work_here(found.take_all())
+                self._end_own_work(is_complete=found.is_empty)
+                helped.result()
+            except BaseException:
+                run.stop.set()
+                self._end_own_work(is_complete=False)
+                raise
+
+    def _end_own_work(self, *, is_complete: bool) -> None:
+        """Let no process start any more; if the work is not complete (a login is needed), begin no batch either."""
+        self._own_work_has_ended.set()
+        with self._lock:
+            self._is_closed = not is_complete
+            if self._batches and self._is_closed:
+                self._batches.close()
+
+    def _help(self, run: Run, found: TaskQueue) -> None:
+        count = self._wait_for_demand(found)
+        with self._lock:
+            if not count or self._is_closed:
+                return
+            batches = self._batches = self._start(count)
+        log.info("further processes that move files: %d; this one is busy, and processors are idle", count)
+        batches.hand_out(run, found)
+
+    def _wait_for_demand(self, found: TaskQueue) -> int:
+        """Return the number of processes that should start; 0 if the work ends before any is needed."""
+        demand, count = self._make_demand(), 0
+        while not (count or self._own_work_has_ended.wait(LOOK)):
+            with found.change:
+                taken, waiting = found.taken, found.waiting
+            count = min(self._most, demand.count(taken, waiting))
+        return count
