@@ -35,6 +35,7 @@ pytest_plugins = ["servers.fixtures", "peers.fixtures"]
 REAL_PARTS = {
     "analysis",
     "apache",
+    "cluster",
     "jupyterhub",
     "jupyterlab",
     "keycloak",

@@ -275,12 +275,24 @@ def test_a_killed_worker_of_dask_costs_its_batch_again(analysis: Path, box: Sand
 
     rule = box.faults.add("pool", "GET", "*", faults.Meanwhile(kill), times=1, skip=20)
     script = Path(__file__).with_name("dask_many.py")
-    program = [str(analysis), str(script), "lst/d", "out", "r.jsonl", str(pids)]
+    program = [str(analysis), str(script), "local", "lst/d", "out", "r.jsonl", str(pids)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert rule.hits == len(killed) == 1
     counts = json.loads(done.stdout.splitlines()[-1])
     assert (counts["done"] + counts["skipped"], counts["failed"]) == (FILES, 0)
+    assert files_below(Path("out")) == EXPECTED
+    assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
+
+
+def test_the_processes_of_mpi_share_the_batches(cluster: Path, box: Sandbox) -> None:
+    mpi = [str(cluster.with_name("mpiexec")), "-launcher", "fork", "-iface", "lo", "-n", "3"]
+    script = Path(__file__).with_name("mpi_many.py")
+    program = [*mpi, str(cluster), "-m", "mpi4py.futures", str(script), "lst/d", "out", "r.jsonl"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout.splitlines()[-1])
+    assert counts == {"done": FILES, "skipped": 0, "failed": 0, "workers": 2}
     assert files_below(Path("out")) == EXPECTED
     assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
 

@@ -194,6 +194,14 @@ def analysis() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cluster() -> Path:
+    """A Python that has dask-jobqueue and MPI; `.ci/cluster` makes it."""
+    python = Path(__file__).with_name("cluster-venv") / "bin" / "python"
+    assert python.exists(), ".ci/cluster has not run"
+    return python
+
+
+@pytest.fixture(scope="session")
 def jupyterhub(run_folder: Path) -> Iterator[JupyterHub]:
     """JupyterHub, with the platform's two services."""
     with shared(run_folder, "jupyterhub", start_jupyterhub) as state:
