@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ctadata.errors import Unsupported, UsageError
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.session import Session
 from ctadata.stores.base import TreeCount
 from ctadata.stores.s3 import buckets as s3_buckets

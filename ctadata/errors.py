@@ -41,6 +41,8 @@ import traceback
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
+from ctadata.printable import escape_unprintable
+
 
 class CtadataError(Exception):
     """The base of all errors of this package.
@@ -73,9 +75,9 @@ class CtadataError(Exception):
         self.given_up = False
 
     def __str__(self) -> str:
-        """Return one line: the path, what happened, and the hint."""
+        """Return one line: the path, what happened, and the hint, without characters that control a terminal."""
         text = f"{self.path}: {self.what}" if self.path else self.what
-        return f"{text} ({self.hint})" if self.hint else text
+        return escape_unprintable(f"{text} ({self.hint})" if self.hint else text)
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython and notebooks show: the caller's frames; with CTADATA_DEBUG=1 all."""

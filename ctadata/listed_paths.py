@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Self, SupportsIndex, overload
 
 from ctadata.entries import Entry, Kind
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 
 NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 """No texts of a service."""

@@ -19,7 +19,8 @@ from ctadata.namespace.filters import Filters, is_pattern
 from ctadata.namespace.globs import catch_incomplete, find_matches
 from ctadata.namespace.listing import list_children, list_tree
 from ctadata.namespace.walk import WALKERS
-from ctadata.paths import Anchor, RemotePath, TypedPath, escape_unprintable
+from ctadata.paths import Anchor, RemotePath, TypedPath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Store
 from ctadata.stores.home import find_home
 from ctadata.stores.typed_path import resolve_typed_path

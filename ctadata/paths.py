@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from ctadata.errors import LocalError, NotFound, UsageError
+from ctadata.printable import escape_unprintable
 
 TEMPORARY_PREFIX = ".ctadata-"
 """The beginning of the names of our temporary files, local and remote; listings hide these names."""
@@ -238,21 +239,6 @@ def local_home() -> Path:
         return Path.home()
     except RuntimeError:
         return NO_HOME
-
-
-def escape_unprintable(text: str) -> str:
-    r"""Return `text` with every character escaped that could control a terminal.
-
-    Control characters (C0, C1, DEL), bidirectional overrides, line separators and bytes that are not UTF-8 become
-    `\x1b`, `\u202e` and so on; letters of all scripts stay.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if _is_printable(c) else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def _is_printable(c: str) -> bool:
-    return unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def to_nfc(name: str) -> str:

@@ -18,7 +18,8 @@ from ctadata.entries import Entry
 from ctadata.errors import UsageError
 from ctadata.http.client import Client
 from ctadata.path_lookup import PathLookup
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.resources import limit_workers
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.site import Site

@@ -52,6 +52,13 @@ def test_the_text_of_an_error_is_path_what_and_hint() -> None:
     assert str(Forbidden("not allowed", hint="ask the owner")) == "not allowed (ask the owner)"
 
 
+def test_the_text_of_an_error_controls_no_terminal() -> None:
+    error = NotFound("no \x1b[31m", path="/a\x9b31m\u202e", hint="a\nb")
+    assert str(error) == r"/a\x9b31m\u202e: no \x1b[31m (a\nb)"
+    assert error.path == "/a\x9b31m\u202e"
+    assert "\x9b" not in str(PartialFailure([error], [])) + str(errors.Incomplete([error]))
+
+
 def test_what_an_error_carries() -> None:
     error = errors.Busy("busy", status=429, retry_after=2.5)
     assert (error.what, error.hint, error.path, error.status, error.retry_after) == ("busy", "", "", 429, 2.5)

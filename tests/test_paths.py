@@ -16,12 +16,12 @@ from ctadata.paths import (
     RemotePath,
     TypedPath,
     check_local_name,
-    escape_unprintable,
     first_changed_by_nfc,
     first_control_character,
     refuse_userinfo,
     to_nfc,
 )
+from ctadata.printable import escape_unprintable
 
 NAME = (
     st.binary(min_size=1, max_size=30)

@@ -25,7 +25,7 @@ from ctadata.browse.pane import Pane
 from ctadata.browse.places import Here, OpenSession, Place, Site
 from ctadata.browse.transfers import Job, JobState, Transfers
 from ctadata.errors import CtadataError, Stopped
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 
 T = TypeVar("T")
 THREADS = 32

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Sequence
 
 from ctadata.entries import Entry
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 
 PROGRAM = "cta-data-direct"
 

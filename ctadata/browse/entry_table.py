@@ -19,7 +19,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ctadata.entries import Entry
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 
 WIDE = 60

@@ -14,7 +14,7 @@ from ctadata.browse.places import OpenSession, Place, Site, check_target, requir
 from ctadata.browse.transfers import Job, Work, transfer_work
 from ctadata.entries import Entry
 from ctadata.errors import UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 
 T = TypeVar("T")

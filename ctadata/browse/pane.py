@@ -19,7 +19,8 @@ from ctadata.browse.entry_table import EntryTable, local_time
 from ctadata.browse.places import Place
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Incomplete, Stopped
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 
 EVERY = 0.2

@@ -20,7 +20,8 @@ from ctadata.namespace.mkdir import make_directory
 from ctadata.namespace.name_check import check_for_others
 from ctadata.namespace.remove import drop_nested, refuse_home, remove
 from ctadata.namespace.rename import plan_renames, rename
-from ctadata.paths import RemotePath, check_local_name, escape_unprintable
+from ctadata.paths import RemotePath, check_local_name
+from ctadata.printable import escape_unprintable
 from ctadata.session import Session
 from ctadata.stores.described import Describes
 from ctadata.stores.sharing import Link

@@ -127,7 +127,7 @@ def _open_session(ctx: typer.Context) -> Iterator[Session]:
 
 
 def _list_paths(session: Session, base: str, start: str) -> Iterator[str]:
-    from ctadata.paths import escape_unprintable
+    from ctadata.printable import escape_unprintable
 
     directory = base.removeprefix(":")
     is_anchored = directory.startswith(("/", "~/", "home:"))

@@ -13,7 +13,8 @@ from ctadata.cli.transfer_options import read_names
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import UsageError
-from ctadata.paths import RemotePath, escape_unprintable, shorten
+from ctadata.paths import RemotePath, shorten
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.download_target import NamedEntry
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from ctadata.cli.output import PROGRAM, say_raw
 from ctadata.http.redaction import redact
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 
 
 class StderrLog(logging.Handler):

@@ -153,7 +153,7 @@ def _report_file_error(error: OSError) -> int:
     """Return the exit code after the system refused a local file, and print which file and why."""
     import logging
 
-    from ctadata.paths import escape_unprintable
+    from ctadata.printable import escape_unprintable
     from ctadata.resources import shortage_error
 
     logging.getLogger(__name__).debug("a local file", exc_info=error)

@@ -110,7 +110,7 @@ def stdout_is_terminal() -> bool:
 def write_line(line: str) -> None:
     """Write one line to stdout; on a terminal, with escapes for control characters."""
     if stdout_is_terminal():
-        from ctadata.paths import escape_unprintable
+        from ctadata.printable import escape_unprintable
 
         line = escape_unprintable(line)
     write_text(line + "\n")
@@ -203,7 +203,7 @@ def write_json(fields: Mapping[str, object]) -> None:
 def say(text: str) -> None:
     """Print one line to stderr after the program's name, without secrets and without control characters."""
     from ctadata.http.redaction import redact
-    from ctadata.paths import escape_unprintable
+    from ctadata.printable import escape_unprintable
 
     say_raw(f"{PROGRAM}: {escape_unprintable(redact(text))}")
 

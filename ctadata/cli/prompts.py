@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ctadata.cli.output import say, say_raw
 from ctadata.errors import Stopped
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 
 MAX_SHOWN = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ctadata.errors import ConfigError, UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.receipt_timeline import Timeline

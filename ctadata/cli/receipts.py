@@ -9,7 +9,8 @@ from pathlib import Path
 from ctadata.cli.options import Common
 from ctadata.cli.transfer_run import Work
 from ctadata.errors import UsageError
-from ctadata.paths import escape_unprintable, missing_file_error
+from ctadata.paths import missing_file_error
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.path_mapping import retry_receipt
 from ctadata.transfer.plan import Rules

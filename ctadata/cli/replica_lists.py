@@ -17,7 +17,8 @@ from xml.parsers import expat
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import UsageError
-from ctadata.paths import RemotePath, escape_unprintable, shorten
+from ctadata.paths import RemotePath, shorten
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.download_target import NamedEntry
 
 _PORTS = {"https": 443, "davs": 443, "s3s": 443, "http": 80, "dav": 80, "s3": 80}

@@ -17,7 +17,7 @@ from ctadata.cli.run_output import RunOutput
 from ctadata.cli.signals import stop_on_signals
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.errors import CtadataError, IntegrityError, Unsupported, UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 from ctadata.progress.format import NAMED, counted_line, outcome_lines
 from ctadata.progress.reporters import choose

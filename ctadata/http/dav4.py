@@ -14,7 +14,8 @@ from ctadata.errors import CtadataError, LoginNeeded, Unsupported, Untrusted, Us
 from ctadata.http.ca import choose_ca
 from ctadata.http.messages import Origin
 from ctadata.http.redirects import restore_path
-from ctadata.paths import escape_unprintable, first_changed_by_nfc, first_control_character, to_nfc
+from ctadata.paths import first_changed_by_nfc, first_control_character, to_nfc
+from ctadata.printable import escape_unprintable
 
 Explain = Callable[[httpx.Response], CtadataError | None]
 """Return the error of this package for a failed response; None to let webdav4 raise its own."""

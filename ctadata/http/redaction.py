@@ -13,7 +13,7 @@ from typing import NoReturn
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 
 _HIDDEN = "***"
 _SHORTEST_SECRET = 6  # a shorter text is no secret, and to remove it would damage the words around it

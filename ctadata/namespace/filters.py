@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ctadata.errors import UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 
 _MAGIC = re.compile(r"[*?[]")
 

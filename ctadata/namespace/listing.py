@@ -8,7 +8,8 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble, Unnameable
 from ctadata.namespace.filters import Filters
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Store
 from ctadata.stores.channel import for_each
 

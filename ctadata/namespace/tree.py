@@ -10,7 +10,8 @@ from ctadata.entries import Entry
 from ctadata.namespace.external_sort import SortKey, name_key
 from ctadata.namespace.listing import ErrorCallback, list_tree
 from ctadata.namespace.walk import WALKERS
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Store
 
 

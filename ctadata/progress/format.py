@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from ctadata.errors import CtadataError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 from ctadata.progress.tally import Snapshot
 from ctadata.transfer.report import Outcome, State

@@ -10,7 +10,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self, TextIO
 
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress.format import outcome_line, progress_line
 from ctadata.progress.tally import Tally
 from ctadata.transfer.report import Outcome

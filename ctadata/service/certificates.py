@@ -13,7 +13,8 @@ from ctadata.errors import CtadataError, Forbidden, LoginNeeded, NotFound, Serve
 from ctadata.http.messages import Origin
 from ctadata.http.redaction import sanitize
 from ctadata.http.rest import JsonClient, JsonResponse
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.service.endpoints import ServiceEndpoints
 from ctadata.service.factory import open_store
 from ctadata.service.pem import read_pem

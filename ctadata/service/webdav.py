@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 from ctadata.errors import CtadataError, Forbidden
 from ctadata.http.messages import Headers, Response
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.service.endpoints import PathText, ServiceEndpoints
 from ctadata.service.factory import open_store
 from ctadata.stores.download_service.messages import redirect_error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ctadata.entries import Entry
 from ctadata.errors import ServerTrouble
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 
 KEPT = 4096
 """The smallest key of names after which a name that comes again is still recognised."""

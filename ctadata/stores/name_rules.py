@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ctadata.errors import Unsupported
-from ctadata.paths import RemotePath, escape_unprintable, first_changed_by_nfc, first_control_character, to_nfc
+from ctadata.paths import RemotePath, first_changed_by_nfc, first_control_character, to_nfc
+from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Features
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ctadata.errors import CtadataError, Incomplete, ServerTrouble, Unnameable, UsageError
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 
 NAMED = 100
 """The largest number of members that are kept by name, so that memory stays bounded."""

@@ -24,7 +24,8 @@ from ctadata.config.jasmin import CREDENTIALS
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded
 from ctadata.http.credentials import SigningKey
-from ctadata.paths import escape_unprintable, local_home
+from ctadata.paths import local_home
+from ctadata.printable import escape_unprintable
 from ctadata.tokens.access_key_text import AccessKey, parse_access_key
 from ctadata.tokens.files import local_error, read_discovered, read_private, write_private
 from ctadata.tokens.key_process import run_key_process

@@ -19,7 +19,7 @@ from typing import Any
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped, Untrusted
 from ctadata.http.messages import Origin
 from ctadata.http.rest import JsonResponse
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.token import Secret, parse_seconds
 from ctadata.tokens.token_response import ErrorResponse, Grant, parse_grant, parse_response, refusal_error

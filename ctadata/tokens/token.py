@@ -16,7 +16,7 @@ from typing import Any
 
 from ctadata.errors import ConfigError
 from ctadata.http.redaction import Secret
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 
 __all__ = ["WHITESPACE", "Secret", "Token", "parse_seconds", "same_issuer"]
 

@@ -6,7 +6,7 @@ import re
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.tokens.token import Token
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 
 from ctadata.entries import Entry
 from ctadata.errors import NotFound, Untrusted
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Store
 from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
 from ctadata.transfer.run import Run, Task

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, StorageFull
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.transfer import resume_journal
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling

@@ -11,7 +11,8 @@ from typing import Protocol
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath, check_local_name, escape_unprintable
+from ctadata.paths import RemotePath, check_local_name
+from ctadata.printable import escape_unprintable
 from ctadata.shards import Division
 from ctadata.stores.channel import for_each
 from ctadata.transfer.aliases import may_be_alias

@@ -9,7 +9,8 @@ from pathlib import Path
 from ctadata.checksums import new_hasher
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, LocalError
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Delivery, Store
 from ctadata.versions import opaque_tag, tags_differ
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ctadata.errors import AlreadyExists
-from ctadata.paths import check_local_name, escape_unprintable
+from ctadata.paths import check_local_name
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.openat import open_directory
 from ctadata.transfer.partial_file import local_errors

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 
 from ctadata.errors import AlreadyExists, CtadataError
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Store
 
 

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 from ctadata.errors import LocalError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.partial_file import local_errors
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

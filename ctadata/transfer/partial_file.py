@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from ctadata.errors import AlreadyExists, LocalError, StorageFull
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.transfer import resume_journal, temp_names
 
 FSYNC_FROM = 1 << 20

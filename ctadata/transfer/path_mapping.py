@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import LocalError, NotFound, UsageError
-from ctadata.paths import RemotePath, escape_unprintable, missing_file_error, refuse_userinfo
+from ctadata.paths import RemotePath, missing_file_error, refuse_userinfo
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.download_target import DirectoryTarget, DownloadTarget, NamedEntry, PendingTarget, Target
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_entries import find_folder

@@ -16,7 +16,8 @@ from ctadata.checksums import strongest_digest
 from ctadata.entries import Entry
 from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.shards import WHOLE, Shard
 from ctadata.stores.base import Features
 from ctadata.transfer.equality import Compare, LocalFile, Pair, Side, has_same_content, is_equal

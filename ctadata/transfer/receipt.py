@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ctadata.errors import UsageError
-from ctadata.paths import MAX_CHARACTERS, RemotePath, escape_unprintable, shorten
+from ctadata.paths import MAX_CHARACTERS, RemotePath, shorten
 from ctadata.permissions import refuse_untrusted_file
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.report import Outcome, State
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import State
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TypedDict
 
 from ctadata.errors import NotFound, PartialFailure, UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.report import Outcome, Reporter, Summary
 
 _STATUS = {"done": "uploaded", "skipped": "unchanged", "kept": "kept"}

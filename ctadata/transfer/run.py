@@ -28,7 +28,8 @@ from ctadata.errors import (
 from ctadata.namespace.listing import report_each
 from ctadata.namespace.name_check import NameCheck
 from ctadata.namespace.remove import delete_file
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.resources import shortage_error
 from ctadata.retry import Retries, retry
 from ctadata.stores.base import Reader, Store

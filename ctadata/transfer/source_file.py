@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ctadata.checksums import Adler32, adler32_combine
 from ctadata.errors import LocalError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.transfer import integrity
 from ctadata.transfer.record_digests import StreamDigest, stream_digest
 from ctadata.transfer.run import Run

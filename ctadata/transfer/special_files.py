@@ -14,7 +14,8 @@ import stat
 from pathlib import Path
 
 from ctadata.errors import CtadataError, LocalError, NotFound
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.report import Outcome, State
 
 NOT_UTF8 = "its name is not UTF-8"

@@ -6,7 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from ctadata.errors import NotFound, UsageError
-from ctadata.paths import RemotePath, escape_unprintable, to_nfc
+from ctadata.paths import RemotePath, to_nfc
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.run import Run
 
 FORMS = ("nfc",)

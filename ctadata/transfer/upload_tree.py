@@ -23,7 +23,8 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath, escape_unprintable, to_nfc
+from ctadata.paths import RemotePath, to_nfc
+from ctadata.printable import escape_unprintable
 from ctadata.shards import Division
 from ctadata.transfer import temp_names, unicode_nfc
 from ctadata.transfer.local_tree import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from ctadata.checksums import strongest_digest
 from ctadata.errors import CtadataError, IntegrityError, LocalError, NotFound, UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.shards import own_items
 from ctadata.transfer import integrity
 from ctadata.transfer.partial_file import local_errors

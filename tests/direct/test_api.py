@@ -138,6 +138,24 @@ def test_one_file_raises_its_own_error(box: Sandbox) -> None:
     assert os.listdir() == []
 
 
+def test_the_text_of_an_error_controls_no_terminal(box: Sandbox) -> None:
+    hostile = "no\x1b[31m\x9b31m\u202epe"
+    box.files.mkdir(f"/{HOME}/no")
+    Path("tree").mkdir()
+    Path("tree", hostile).write_text("1")
+    calls = (
+        lambda: direct.stat(hostile),
+        lambda: direct.list_dir(hostile),
+        lambda: direct.fetch_and_save_file(hostile),
+        lambda: direct.upload_dir("tree", "no"),
+    )
+    for call in calls:
+        with pytest.raises(CtadataError) as caught:
+            call()
+        assert r"no\x1b[31m\x9b31m\u202epe" in str(caught.value)
+        assert str(caught.value).isprintable()
+
+
 def test_the_exceptions_of_old_scripts_catch_ours(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(api.StorageException):
         direct.fetch_and_save_file("lst/nothing")

@@ -26,7 +26,8 @@ from ctadata.http.messages import Headers, Response
 from ctadata.http.rest import JsonResponse
 from ctadata.listed_paths import Listed
 from ctadata.namespace.external_sort import name_key
-from ctadata.paths import RemotePath, TypedPath, check_local_name, escape_unprintable
+from ctadata.paths import RemotePath, TypedPath, check_local_name
+from ctadata.printable import escape_unprintable
 from ctadata.stores import dates
 from ctadata.stores.dcache import frontend, json_fields
 from ctadata.stores.download_service.listing import parse_listing

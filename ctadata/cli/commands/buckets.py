@@ -13,7 +13,7 @@ from ctadata.cli.locations import read_location
 from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.errors import UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 
 if TYPE_CHECKING:
     from ctadata.stores.s3.buckets import Bucket

@@ -13,7 +13,7 @@ from ctadata import local_copies
 from ctadata.cli import options
 from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.errors import LocalError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 from ctadata.transfer import record_cache
 from ctadata.transfer.partial_file import local_errors

@@ -15,7 +15,7 @@ from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.errors import NotFound, UsageError
 from ctadata.namespace.find import read_span
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 
 if TYPE_CHECKING:
     from ctadata.session import Session

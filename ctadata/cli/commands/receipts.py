@@ -11,7 +11,7 @@ from ctadata.cli import options
 from ctadata.cli.output import say, write_json, write_line
 from ctadata.cli.receipt_plot import check_picture, draw
 from ctadata.cli.receipts import expand_patterns
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 from ctadata.transfer.receipt import last_lines
 from ctadata.transfer.receipt_summary import ReceiptSummary, summarize

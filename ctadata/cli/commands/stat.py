@@ -14,7 +14,7 @@ from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.entries import Entry
 from ctadata.errors import NotFound, NothingMatched
 from ctadata.namespace.digests import get_digests
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 from ctadata.stores.described import Describes
 

@@ -11,7 +11,7 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.output import open_stdin, write_json, write_line
 from ctadata.errors import ConfigError, LoginNeeded, UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.tokens.inspection import describe_token, token_as_json
 from ctadata.tokens.provider_chain import TokenProvider
 

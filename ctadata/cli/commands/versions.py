@@ -11,7 +11,8 @@ from ctadata.cli import command_context, options, transfer_options
 from ctadata.cli.entry_lines import size_text
 from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.errors import NotFound
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 
 if TYPE_CHECKING:
     from ctadata.session import Session

@@ -14,7 +14,8 @@ from typing import Any
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound, ServerTrouble, Untrusted, UsageError
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.dates import parse_date
 from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.unlisted import Unlisted

@@ -7,7 +7,8 @@ import re
 
 from ctadata.errors import CtadataError, Forbidden, IntegrityError, LoginNeeded, ServerTrouble, Untrusted
 from ctadata.http.messages import Origin, Response, resolve_location
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 
 KEYS = ("lst", "cta", "arc")
 """The names of the certificates: the service opens a path with that of the path's first name, or else with `arc`."""

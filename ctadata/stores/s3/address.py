@@ -16,7 +16,8 @@ from urllib.parse import quote
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Untrusted, UsageError
 from ctadata.http.messages import Origin, split_url
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 
 DEFAULT_REGION = "us-east-1"
 """The region to sign for if neither the profile nor the host names one; servers with one region accept it."""

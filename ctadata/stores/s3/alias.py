@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from ctadata.errors import AlreadyExists, NotFound, Unsupported, Untrusted, UsageError
 from ctadata.http.messages import Headers, Response
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
 from ctadata.stores.s3.head import head

@@ -26,7 +26,7 @@ from ctadata.errors import (
     Unsupported,
     UsageError,
 )
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.address import DEFAULT_REGION, Name, s3_address
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.head import head_bucket

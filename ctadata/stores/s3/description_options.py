@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, urlencode
 
 from ctadata.errors import UsageError
-from ctadata.paths import escape_unprintable, refuse_userinfo
+from ctadata.paths import refuse_userinfo
+from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.alias import REDIRECT
 from ctadata.stores.s3.description import ENCRYPTION, KMS_KEY, METADATA, STORAGE_CLASS, TAGS
 from ctadata.stores.s3.digests import MD5, PART_SIZE

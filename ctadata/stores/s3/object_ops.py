@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.listing import list_keys

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ctadata.errors import CtadataError, NotFound, UsageError
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.store import S3Store

@@ -11,7 +11,8 @@ from urllib.parse import quote, unquote
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, UsageError
-from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
+from ctadata.paths import RemotePath, refuse_userinfo
+from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Store
 from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.s3.address import Name, resolve_name

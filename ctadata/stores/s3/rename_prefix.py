@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.address import Name, s3_address
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.copy_object import CopyOptions, copy_object

@@ -27,7 +27,8 @@ from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, ServerTrouble, Stopped, UsageError
 from ctadata.http.failures import find_meaning
 from ctadata.http.messages import Response
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.stores.dates import parse_date
 from ctadata.stores.duplicates import SeenEntries, contradiction_error, fingerprint
 from ctadata.stores.unlisted import Unlisted

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from ctadata.errors import Unsupported
-from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
 
 
 @dataclass(frozen=True, slots=True)
