@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from ctadata.direct.client import APIClient, PathText
+from ctadata.direct.client import APIClient, PathText, each_path
 from ctadata.errors import CtadataError, LoginNeeded, PartialFailure, Stopped
 from ctadata.listed_paths import Listed
 
@@ -126,9 +126,7 @@ def rm(
 
 
 def _named(session: Session, paths: PathText | Sequence[PathText]) -> list[Entry]:
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
-    return [entry for path in paths for entry in session.find(os.fspath(path))]
+    return [entry for path in each_path(paths) for entry in session.find(os.fspath(path))]
 
 
 def _each(things: Iterable[T], work: Callable[[T], str]) -> list[str]:

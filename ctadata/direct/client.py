@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ctadata.config.builtin import DEVELOPMENT_PROFILE
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from ctadata.tokens.provider_chain import TokenProvider
 
 PathText = str | os.PathLike[str]
+
+
+def each_path(paths: PathText | Iterable[PathText]) -> Iterable[PathText]:
+    """Return the paths of an argument that takes one path or several."""
+    return [paths] if isinstance(paths, str | os.PathLike) else paths
 
 
 class APIClient:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.config.resolve import resolve_profile
-from ctadata.direct.client import PathText
+from ctadata.direct.client import PathText, each_path
 from ctadata.entries import Entry, Kind
 from ctadata.errors import PartialFailure, UsageError
 from ctadata.listed_paths import Listed
@@ -27,7 +27,7 @@ Workers = Executor | Callable[[], Executor] | int
 
 
 def get_many(
-    paths: Iterable[PathText],
+    paths: PathText | Iterable[PathText],
     local: PathText,
     *,
     base: PathText = "",
@@ -44,8 +44,8 @@ def get_many(
     worker finds settings and token by itself, and it must see the directory `local`.
 
     Args:
-        paths: Files on the storage, from its root. A path of `list_dir` is not looked up again; a directory
-            among them is only made.
+        paths: One file on the storage, or several, from its root. A path of `list_dir` is not looked up again; a
+            directory among them is only made.
         local: The local directory. Each file keeps its directories below it.
         base: The directory on the storage whose path the local files do not repeat: with `base="cta/DL1"`, the file
             `cta/DL1/run1/a.h5` becomes `run1/a.h5` below `local`.
@@ -75,14 +75,14 @@ def get_many(
     target = Path(local)
 
     def download_all(session: Session, reporter: Reporter) -> Summary:
-        listed = _listed(session, session.resolve(os.fspath(base)), paths)
+        listed = _listed(session, session.resolve(os.fspath(base)), each_path(paths))
         return session.get([os.fspath(base)], os.fspath(local), listed=listed, reporter=reporter)
 
     return _transfer("get", download_all, [target], executor, at_once, receipt, progress, dev_instance=dev_instance)
 
 
 def put_many(
-    local: Iterable[PathText],
+    local: PathText | Iterable[PathText],
     path: PathText,
     *,
     base: PathText = "",
@@ -95,7 +95,7 @@ def put_many(
     """Upload many files, and verify each. A file that is equal on the storage is not sent again.
 
     Args:
-        local: Local files, as paths below `base`. Files of one directory should follow each other.
+        local: One local file, or several, as paths below `base`. Files of one directory should follow each other.
         path: The directory on the storage. A relative path is below your home. Each file keeps its directories below
             it.
         base: The local directory that the paths start from. Empty for the current directory.
@@ -120,7 +120,7 @@ def put_many(
 
     def upload_all(session: Session, reporter: Reporter) -> Summary:
         return session.put(
-            [os.fspath(base)], os.fspath(path), listed=(os.fspath(file) for file in local), reporter=reporter
+            [os.fspath(base)], os.fspath(path), listed=(os.fspath(file) for file in each_path(local)), reporter=reporter
         )
 
     return _transfer("put", upload_all, [], executor, at_once, receipt, progress, dev_instance=dev_instance)

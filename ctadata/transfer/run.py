@@ -53,9 +53,7 @@ SMALL = 1 << 20
 """Bytes below which a file counts as small: Python's own work takes longer than that of libraries and the system."""
 
 PROGRESS = 1 << 16
-"""Bytes that an attempt has to add so that the next one counts as the first. A server that always sends a few bytes and
-breaks off is given up.
-"""
+"""Bytes that an attempt must add so that the next one counts as the first; a server that adds few is given up."""
 
 TRIES, FIRST_PAUSE = 4, 0.5
 """The number of attempts, and the seconds before the second one at most; `ctadata.retry` has the rest."""

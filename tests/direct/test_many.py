@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -161,6 +161,15 @@ def test_uploads_go_in_batches_too(box: Sandbox, small_batches: None) -> None:
     assert {name: box.files.read(f"/lst/users/ada/up/{name}") for name in NAMES} == EXPECTED
     assert len(lines("r.jsonl")) == FILES
     assert direct.put_many(NAMES, "home:up", base="run").skips == {"equal": FILES}
+
+
+def test_one_path_is_one_file_and_not_its_letters(box: Sandbox) -> None:
+    for one in ("lst/d/1/001", direct.stat("lst/d/1/005"), PurePosixPath("lst/d/1/009")):
+        assert direct.get_many(one, "one", base="lst/d").done == 1
+    assert sorted(files_below(Path("one"))) == ["1/001", "1/005", "1/009"]
+    for one in ("1/001", Path("1/005")):
+        assert direct.put_many(one, "home:one", base="one").done == 1
+    assert box.files.exists("/lst/users/ada/one/1/005")
 
 
 def test_a_path_that_is_no_listed_one_is_looked_up_and_one_outside_the_base_fails(box: Sandbox) -> None:
