@@ -41,7 +41,7 @@ def login_screen(login: DeviceLogin, stream: TextIO, env: Mapping[str, str], *, 
     code = qr_code_that_fits(login.verification_uri_complete or login.verification_uri, stream, env)
     if not code:
         return text
-    rows, columns = _size(stream)
+    rows, columns = terminal_size(stream)
     close = text.replace("\n\n", "\n")
     for shown in (f"\n{text}", close):
         needed = sum(max(1, -(-len(line) // columns)) for line in shown.splitlines())
@@ -59,7 +59,7 @@ def qr_code_that_fits(text: str, stream: TextIO, env: Mapping[str, str]) -> str:
         code.encode(stream.encoding or "ascii")
     except UnicodeEncodeError:
         return ""
-    rows, columns = _size(stream)
+    rows, columns = terminal_size(stream)
     lines = code.splitlines()
     return code if len(lines) < rows and _width(lines[0]) <= columns else ""
 
@@ -81,7 +81,7 @@ def _width(line: str) -> int:
     return len(line) - len(_BLACK_ON_WHITE) - len(_USUAL_COLOURS)
 
 
-def _size(stream: TextIO) -> tuple[int, int]:
+def terminal_size(stream: TextIO) -> tuple[int, int]:
     """Return the rows and columns of a terminal; 24 and 80 if it does not say."""
     try:
         columns, rows = os.get_terminal_size(stream.fileno())

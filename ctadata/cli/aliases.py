@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
+from ctadata.cli.option_advice import ALIKE
 from ctadata.cli.output import DIRECT, PROGRAM
 from ctadata.errors import UsageError
 
@@ -46,14 +48,28 @@ def resolve_alias(arguments: list[str], commands: Mapping[str, Any], ctx: Any) -
 
 
 def join_sort_key(arguments: list[str]) -> list[str]:
-    """Return the arguments of `list` with `--sort KEY` as `--sort-by=KEY`; `--sort` may also stand before a path."""
+    """Return the arguments of `list` with `--sort KEY` as `--sort-by=KEY`; `--sort` may also stand before a path.
+
+    A word that looks like a key is one, so that a wrong key is not taken for a path. A path was named before, or holds
+    another character than letters, as the slash at its end.
+    """
     joined: list[str] = []
     for word in arguments:
-        if joined and joined[-1] == "--sort" and word in SORT_WORDS:
+        if joined and joined[-1] == "--sort" and _is_meant_as_key(word, joined):
             joined[-1] = f"--sort-by={word}"
         else:
             joined.append(f"--sort-by={word[7:]}" if word.startswith("--sort=") else word)
     return joined
+
+
+def _is_meant_as_key(word: str, before: list[str]) -> bool:
+    alike = word.isalpha() and get_close_matches(word.lower(), SORT_WORDS, 1, ALIKE)
+    return word in SORT_WORDS or (bool(alike) and word not in before)
+
+
+def alias_meanings(commands: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each word stands for."""
+    return {word: meaning for words, meaning in alias_lines(commands) for word in words.split(", ")}
 
 
 def alias_lines(commands: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -70,8 +86,6 @@ def alias_lines(commands: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _resolve_cp(arguments: list[str], commands: Mapping[str, Any], ctx: Any) -> list[str]:
     """Return the arguments of `get`, `put` or `copy`, whichever the paths of `cp` ask for."""
     words = _paths(arguments, commands, ctx)
-    if {"-h", "--help"} & {*arguments}:
-        return ["get", "--help"]
     remote = [_is_remote(word) for word in words]
     if len(words) < 2 or not any(remote):
         raise UsageError(

@@ -8,14 +8,16 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ctadata.cli import aliases, options
 from ctadata.cli.command_table import DIRECT_COMMANDS, GROUP_HELP, PLATFORM_COMMANDS, CommandEntry
+from ctadata.cli.completion import KEYS_HERE
 from ctadata.cli.deferred import DeferredCommand
 from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM, write_line
 from ctadata.cli.plain_values import PlainCommand, PlainGroup
 from ctadata.cli.platform import GREETING, HELP_TEXTS
+from ctadata.errors import UsageError
 
 _AT_PLATFORM = PROGRAM == PLATFORM
 _SECTIONS = PLATFORM_COMMANDS if _AT_PLATFORM else DIRECT_COMMANDS
@@ -95,14 +97,33 @@ class _Sections(PlainGroup):
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[Any, Any, list[str]]:  # type: ignore[override]
         """Return the command that the arguments name, also by an alias."""
-        if args[0] == aliases.HELP and args[0] not in self.commands:
+        if ctx.resilient_parsing and args[0] in (aliases.HELP, aliases.VERSION):
+            return None, None, []  # completion runs neither: it offers the commands again
+        if args[0] == aliases.HELP:
             _write_topic(ctx, args[1:])
-        if args == [aliases.VERSION]:
+        if {"-h", "--help"} & {*args[1:]} and args[0] in (aliases.CP, aliases.HELP, aliases.VERSION):
+            _write_topic(ctx, args)
+        if args[0] == aliases.VERSION:
+            if args[1:]:
+                raise UsageError(f"version: too many arguments: {' '.join(args[1:])}")
             _version(True)
         if args[1:] == ["-h"]:  # list and du have an option -h; alone, it is help everywhere
             args = [args[0], "--help"]
         args = aliases.resolve_alias(args, self.commands, ctx)
-        return super().resolve_command(ctx, aliases.join_sort_key(args) if args[0] == "list" else args)
+        if args[0] == "list":
+            args = aliases.join_sort_key(args)
+            ctx.meta[KEYS_HERE] = aliases.SORT_WORDS if args[-1] == "--sort" else ()
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands; for completion, also the words of other programs."""
+        names = super().list_commands(ctx)
+        return [*names, *aliases.alias_meanings(self.commands)] if ctx.resilient_parsing else names
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name; for completion, a word of other programs is one too."""
+        meaning = aliases.alias_meanings(self.commands).get(cmd_name) if ctx.resilient_parsing else None
+        return TyperCommand(cmd_name, short_help=meaning) if meaning else super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
         """Write each command with its summary."""
@@ -119,9 +140,13 @@ class _Sections(PlainGroup):
 
 def _write_topic(ctx: Any, words: list[str]) -> None:
     """Write the help of the program or of a topic, and end; return if the words name a command."""
-    from ctadata.cli.help_topics import topic_text
+    from ctadata.cli.help_topics import cp_text, topic_text
 
-    text = topic_text(words[0]) if words else ctx.get_help()
+    word = words[0] if words else aliases.HELP
+    if word == aliases.CP:
+        text: str | None = cp_text(ctx.command.commands)
+    else:
+        text = ctx.get_help() if word in (aliases.HELP, aliases.VERSION) else topic_text(word)
     if text is not None:
         write_line(text.rstrip("\n"))
         raise typer.Exit

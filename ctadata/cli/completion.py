@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ctadata.session import Session
 
 COMPLETION = {DIRECT: "_CTA_DATA_DIRECT_COMPLETE", PLATFORM: "_CTA_DATA_COMPLETE"}[PROGRAM]
+KEYS_HERE = "ctadata.keys_here"
+"""The entry of a context's `meta` with the keys that may stand at the cursor in place of a path."""
 TIMEOUT = 2.0
 """Seconds. A listing that takes longer completes nothing."""
 MAX_NAMES = 500
@@ -71,8 +73,9 @@ def _parse_cursor(text: str, last: int) -> int:
 
 
 def complete_remote(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return paths on the storage that begin like the incomplete word, from the root."""
-    return _complete_paths(ctx, incomplete, "/")
+    """Return paths on the storage that begin like the incomplete word, from the root; after `--sort`, keys too."""
+    keys = [key for key in ctx.meta.get(KEYS_HERE, ()) if key.startswith(incomplete)]
+    return [*keys, *_complete_paths(ctx, incomplete, "/")]
 
 
 def complete_put_target(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 TOPICS = {
     "paths": """Paths on the storage start from its root, with or without a slash in front.
 
@@ -43,3 +46,17 @@ def topic_text(name: str) -> str | None:
     """Return the text of a topic; None if there is no such topic."""
     text = TOPICS.get(name)
     return None if text is None else text.replace("\b\n", "")
+
+
+def cp_text(commands: Mapping[str, Any]) -> str:
+    """Return the help of `cp`: the commands that it stands for, with their examples.
+
+    Args:
+        commands: The commands of the program by their names.
+    """
+    names = [name for name in ("get", "put", "copy") if name in commands]
+    text = f"cp stands for {', '.join(names[:-1])} or {names[-1]}: home:x, :x and profile:x are on the storage.\n"
+    for name in names:
+        summary, _, rest = commands[name].real.help.partition("\n\n\b\n")
+        text += f"\n{name}: {summary}\n\n{rest.partition(chr(10) * 2)[0]}\n"
+    return text

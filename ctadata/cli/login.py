@@ -110,12 +110,19 @@ def _waiting_line(left: float) -> str:
 
 @contextlib.contextmanager
 def _count_down(ends: float) -> Iterator[None]:
-    """Show on the terminal's last line how long the code lives; wipe the line after the block."""
+    """Show on the terminal's last line how long the code lives; wipe the line after the block.
+
+    A line as wide as the terminal would begin a further one.
+    """
+    from ctadata.agent.login_screen import terminal_size
+
     over = threading.Event()
 
     def count() -> None:
         while True:
-            _write_to_stderr(f"\r{_waiting_line(max(0.0, ends - time.monotonic()))}\x1b[K")
+            _, columns = terminal_size(sys.stderr)
+            line = _waiting_line(max(0.0, ends - time.monotonic()))[: columns - 1]
+            _write_to_stderr(f"\r{line}\x1b[K")
             if over.wait(1):
                 return
 

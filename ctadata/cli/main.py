@@ -85,6 +85,8 @@ def _run_and_report(arguments: Sequence[str]) -> int:
         say("stopped")
         return 130
     except OSError as error:
+        if error.filename is None and error.errno == errno.ENOENT and _is_working_directory_gone():
+            error = FileNotFoundError(error.errno, "the working directory no longer exists", "")
         return _report_stdout_error(error, 0) if error.filename is None else _report_file_error(error)
     except Exception as error:  # noqa: BLE001  (no traceback reaches the user)
         return _report_unexpected(error)
@@ -147,6 +149,14 @@ def _report_stdout_error(error: OSError, code: int) -> int:
     else:
         say(f"the output cannot be written: {error.strerror}")
     return (StorageFull if error.errno == errno.ENOSPC else LocalError).exit_code
+
+
+def _is_working_directory_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _report_file_error(error: OSError) -> int:

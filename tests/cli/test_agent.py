@@ -123,6 +123,15 @@ def test_address_and_code_stay_on_the_screen_below_a_qr_code(cli, fresh, rows, o
     assert "logged in as grace at sandbox" in terminal.text
 
 
+def test_the_countdown_is_one_line_of_a_narrow_terminal(cli, fresh):
+    fresh(approve=False)
+    terminal = cli.terminal("start-agent", "--no-qr", columns=30)
+    terminal.expect(r"Waiting for you, 9:5\d min")
+    shown = [line for line in re.split("[\r\n]", terminal.text) if "Waiting" in line]
+    assert len(shown) >= 2
+    assert max(map(len, shown)) < 30
+
+
 def test_a_denied_login_is_an_error(cli, fresh):
     box = fresh(approve=False)
     process = cli.start("start-agent")

@@ -29,6 +29,8 @@ def test_help_and_version(run):
     assert run("help").out == run("--help").out
     assert run("version").out == run("--version").out
     assert "'~/run1' in quotes" in run("help", "paths").out
+    assert run("help", "help").out == run("help", "version").out == run("--help").out
+    assert run("version", "extra", check=2).err.endswith("version: too many arguments: extra\n")
     assert "no such command 'nothing'" in run("help", "nothing", check=2).err
 
 
@@ -47,6 +49,13 @@ def test_cp_is_get_put_or_copy_as_the_paths_say(at_box, box, place):
     at_box("cp", f":{place}/b", "c", "--jobs", "2", check=0)
     assert (at_box.cwd / "c").read_text() == "content"
     assert "it is a directory" in at_box("cp", f":{place}", "home:x", check=2).err  # the words of `copy`
+
+
+def test_the_help_of_cp_has_the_examples_of_the_commands_that_it_stands_for(run):
+    shown = run("help", "cp").out
+    for line in ("get -r lst/some/run", "put results.h5 papers/", "copy "):
+        assert f"  cta-data-direct {line}" in shown
+    assert run("cp", "--help").out == shown
 
 
 @pytest.mark.parametrize("paths", [["a", "b"], ["home:a"], []])

@@ -94,6 +94,20 @@ def test_commands_and_options(complete, shell):
     assert "--profile" in complete("list --pro", shell)
 
 
+def test_words_of_other_programs(complete):
+    assert complete("up") == ["upload"]
+    assert complete("log") == ["logout", "login"]
+    assert complete("help cop") == ["copy"]
+    assert complete("version cop") == complete("help version cop")
+
+
+def test_the_keys_of_sort(complete, box, place):
+    assert complete("list --sort ")[:3] == ["name", "size", "time"]
+    assert "lst/" in complete("list --sort ")
+    assert complete("ls -l --sort si") == ["size"]
+    assert "size" not in complete("list --sort size ")
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_remote_paths(complete, box, place, shell):
     box.files.put(f"/{place}/one", b"")

@@ -73,6 +73,13 @@ class TestOrder:
     def test_unsorted_keeps_the_order_of_the_server(self, run, server, options):
         assert self.names(run("list", "/d", *options).out) == NAMES
 
+    def test_a_word_after_sort_that_is_nearly_a_key_is_no_path(self, run, server):
+        for word in ("siez", "Time", "names"):
+            error = run("list", "--sort", word, "/d", check=2).err
+            assert f"nothing can be sorted by '{word}' (the keys are name, size, time)" in error
+        assert server.asked == []
+        assert self.names(run("list", "--sort", "/d").out) == sorted(NAMES, key=str.encode)
+
     def names(self, out):
         if out.startswith("{"):
             return [json.loads(line)["path"].rpartition("/")[2] for line in out.splitlines()]

@@ -308,3 +308,15 @@ class TestPython:
     def test_a_directory_that_is_not_there_is_not_found_and_what_old_scripts_catch(self, place, kind):
         with pytest.raises(kind, match="nope: no such local directory"):
             direct.upload_dir("nope", f"/{place}")
+
+
+def test_a_deleted_working_directory_is_named(run, at_box, box, place, tmp_path, monkeypatch):
+    box.files.put(f"/{place}/a", b"a")
+    for name, value in at_box.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir("gone")
+    Path(tmp_path, "gone").rmdir()
+    ended = run("get", f"{place}/a", check=11)
+    assert ended.err == "cta-data-direct: local: the working directory no longer exists\n"
