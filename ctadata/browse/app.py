@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from textual import on, work
+from textual import events, on, work
+from textual.actions import SkipAction
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -19,7 +20,7 @@ from textual.widgets import Footer, Static
 from ctadata.browse import command_lines
 from ctadata.browse.dialogs import Choose, Question, Read
 from ctadata.browse.entry_table import EntryTable, fit
-from ctadata.browse.file_actions import ACTIONS
+from ctadata.browse.file_actions import ACTIONS, ASKING
 from ctadata.browse.help_text import HELP
 from ctadata.browse.pane import Pane
 from ctadata.browse.places import Here, OpenSession, Place, Site
@@ -58,6 +59,7 @@ class Browser(App[None]):
     #panes { height: 1fr; }
     #transfers { height: auto; max-height: 4; }
     #line { height: 1; color: $text-muted; }
+    ToastRack { margin-bottom: 6; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1,question_mark", "help", "Help", key_display="F1"),
@@ -109,6 +111,14 @@ class Browser(App[None]):
         self._places.append(Site(profile, self.open_session))
         return self._places[-1]
 
+    async def on_event(self, event: events.Event) -> None:
+        """Do at once what a key does in a table: on its way up through the widgets it could meet a later dialog."""
+        if isinstance(event, events.Key) and not event.is_forwarded and isinstance(self.focused, EntryTable):
+            if not await self._check_bindings(event.key, priority=True):
+                await self._check_bindings(event.key)
+        else:
+            await super().on_event(event)
+
     def compose(self) -> ComposeResult:
         """Make the parts."""
         with Horizontal(id="panes"):
@@ -148,10 +158,6 @@ class Browser(App[None]):
         """Show an error for some seconds."""
         self.notify(escape_unprintable(str(error)), severity="error", timeout=12, markup=False)
 
-    def show_words(self, words: str) -> None:
-        """Show a sentence for some seconds."""
-        self.notify(words, timeout=2, markup=False)
-
     async def ask(self, dialog: ModalScreen[T]) -> T:
         """Show a dialog, and return its result."""
         return await self.push_screen_wait(dialog)
@@ -174,7 +180,9 @@ class Browser(App[None]):
         self.action_file("about")
 
     def action_other(self) -> None:
-        """Go to the other pane."""
+        """Go to the other pane; in a dialog, the key goes to the next answer."""
+        if isinstance(self.screen, ModalScreen):
+            raise SkipAction
         self.there.table.focus()
 
     def action_zoom(self) -> None:
@@ -185,11 +193,27 @@ class Browser(App[None]):
         """Show which key does what."""
         self.push_screen(Read("Keys", HELP))
 
-    @work
-    async def action_file(self, name: str) -> None:
-        """Do one of the actions on files; an error is shown, and ends it."""
+    def action_file(self, name: str) -> None:
+        """Do one of the actions on files."""
+        if name not in ASKING:
+            self.run_worker(self._do(ACTIONS[name](self)))
+            return
         try:
-            await ACTIONS[name](self)
+            dialog, answered = ASKING[name](self)
+        except CtadataError as error:
+            self.show_error(error)
+            return
+
+        def close(text: str | None) -> None:
+            if text:
+                self.run_worker(self._do(answered(text)))
+
+        self.push_screen(dialog, close)
+
+    async def _do(self, action: Coroutine[Any, Any, None]) -> None:
+        """Wait for an action; an error is shown, and ends it."""
+        try:
+            await action
         except Stopped:
             return
         except CtadataError as error:

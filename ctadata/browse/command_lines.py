@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from ctadata.browse.places import LocalLink
 from ctadata.entries import Entry
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
@@ -56,7 +57,8 @@ def rename_line(profile: str | None, entries: Sequence[Entry], target: RemotePat
 
 def delete_line(profile: str | None, entries: Sequence[Entry]) -> str:
     """Return the line that deletes entries; for a directory it asks again."""
-    recursive = ["-r"] if any(entry.is_directory for entry in entries) else []
+    is_tree = any(entry.is_directory and not isinstance(entry, LocalLink) for entry in entries)
+    recursive = ["-r"] if is_tree else []
     program = ["rm", *recursive] if profile is None else [PROGRAM, "rm", *recursive, "--literal"]
     return join([*program, *(spell(profile, entry.path) for entry in entries)])
 

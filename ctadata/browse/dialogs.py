@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
 import segno
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -42,6 +43,7 @@ class Dialog(ModalScreen[Result]):
 class Question(Dialog[str | None]):
     """Asks a question; the result is the button's label in lower case, or None."""
 
+    DEFAULT_CSS = "Question .name { text-wrap: nowrap; text-overflow: ellipsis; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "app.focus_previous", show=False),
         Binding("right", "app.focus_next", show=False),
@@ -52,7 +54,7 @@ class Question(Dialog[str | None]):
 
         Args:
             title: The question.
-            names: The names in question; the first ones are shown.
+            names: The names in question; the first ones are shown. What has no room scrolls, but never the buttons.
             line: The command line that does the same.
             buttons: The labels of the answers; the first one has the focus, unless `danger`.
             danger: The answer cannot be taken back, so the last button, which does nothing, has the focus.
@@ -63,12 +65,13 @@ class Question(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         """Make the parts."""
         with Vertical(classes="box"):
-            yield Static(self._title, markup=False)
-            for name in self._names[:MAX_SHOWN]:
-                yield Static(f"  {name}", markup=False)
-            if len(self._names) > MAX_SHOWN:
-                yield Static(f"  and {len(self._names) - MAX_SHOWN} more", markup=False)
-            yield Static(f"$ {self._line}", classes="line", markup=False)
+            with VerticalScroll(can_focus=False):
+                yield Static(self._title, markup=False)
+                for name in self._names[:MAX_SHOWN]:
+                    yield Static(f"  {name}", classes="name", markup=False)
+                if len(self._names) > MAX_SHOWN:
+                    yield Static(f"  ... and {len(self._names) - MAX_SHOWN} more", markup=False)
+                yield Static(f"$ {self._line}", classes="line", markup=False)
             with Horizontal():
                 for label in self._buttons:
                     yield Button(Content(label), name=label.lower(), compact=True)
@@ -76,6 +79,11 @@ class Question(Dialog[str | None]):
     def on_mount(self) -> None:
         """Put the focus on the answer."""
         self.query(Button)[-1 if self._danger else 0].focus()
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Leave four lines to the border, and to the buttons with the empty line above them."""
+        self.query_one(VerticalScroll).styles.max_height = max(1, self.app.size.height - 4)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Return the answer."""
@@ -89,6 +97,21 @@ class Ask(Dialog[str | None]):
         """Prepare the field with a first value."""
         super().__init__()
         self._title, self._value = title, value
+        self._early: list[events.Event] = []
+
+    def _forward_event(self, event: events.Event) -> None:
+        """Keep what is typed before the field is there; the screen would drop it."""
+        if self.focused is None and isinstance(event, events.Key | events.Paste):
+            self._early.append(event)
+        else:
+            super()._forward_event(event)
+
+    def on_mount(self) -> None:
+        """Give the field what was typed before it was there."""
+        field = self.query_one(Input)
+        self.set_focus(field)
+        for event in self._early:
+            field._forward_event(event)
 
     def compose(self) -> ComposeResult:
         """Make the parts."""

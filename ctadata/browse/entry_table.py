@@ -18,6 +18,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from ctadata.browse.places import LocalLink
 from ctadata.entries import Entry
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
@@ -35,6 +36,8 @@ LOCALITIES = {
 
 def short_size(entry: Entry) -> str:
     """Return a size in five characters at most, as `ls -lh` writes it: `1.2G`."""
+    if isinstance(entry, LocalLink) and entry.size is None:
+        return "link"
     if entry.is_directory:
         return "dir"
     if entry.size is None:
@@ -233,8 +236,12 @@ class EntryTable(ScrollView, can_focus=True):
         self.post_message(self.Moved(self))
 
     def action_invert(self) -> None:
-        """Mark what is not marked, and the reverse."""
-        self.marked ^= {row.path for row in self.rows if row is not None}
+        """Mark what is not marked, and the reverse; a link to a directory is only ever marked by itself."""
+        self.marked = {
+            row.path
+            for row in self.rows
+            if row is not None and not (isinstance(row, LocalLink) and row.is_directory) and row.path not in self.marked
+        }
         self.refresh()
         self.post_message(self.Moved(self))
 

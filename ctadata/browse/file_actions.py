@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ctadata.browse import command_lines
 from ctadata.browse.dialogs import Ask, Question, Read
 from ctadata.browse.entry_table import local_time
 from ctadata.browse.pane import Pane
-from ctadata.browse.places import OpenSession, Place, Site, check_target, require_site
+from ctadata.browse.places import Amount, LocalLink, OpenSession, Place, Site, check_target, require_site, shown_name
 from ctadata.browse.transfers import Job, Work, transfer_work
 from ctadata.entries import Entry
 from ctadata.errors import UsageError
@@ -18,6 +18,8 @@ from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 
 T = TypeVar("T")
+IN_LINE = 3
+"""The largest number of names in the command line of a question."""
 
 
 class Desk(Protocol):
@@ -38,9 +40,6 @@ class Desk(Protocol):
     def show_line(self, line: str) -> None:
         """Show a command line."""
 
-    def show_words(self, words: str) -> None:
-        """Show a sentence for some seconds."""
-
     async def ask(self, dialog: Any) -> Any:
         """Show a dialog, and return its result."""
 
@@ -49,6 +48,10 @@ class Desk(Protocol):
 
     def list_again(self, place: Place, select: str | None = None) -> None:
         """List the panes that show a place again."""
+
+
+Answered = Callable[[str], Coroutine[Any, Any, None]]
+"""Does what the user wants with the text of a field."""
 
 
 async def copy(desk: Desk) -> None:
@@ -62,21 +65,23 @@ async def copy(desk: Desk) -> None:
     work(keep=False)  # raises what cannot be copied before anything is asked
     through = await asyncio.to_thread(_passes_through, origin, destination)
 
-    def line(*, keep: bool) -> str:
-        return command_lines.transfer_line(
-            origin.profile, entries, destination.profile, into, keep=keep, through=through
-        )
+    def line(some: Sequence[Entry], *, keep: bool) -> str:
+        return command_lines.transfer_line(origin.profile, some, destination.profile, into, keep=keep, through=through)
 
     to = escape_unprintable(command_lines.spell(destination.profile, into, slash=True))
     title = f"Copy {units.names(len(entries))} to {to} ?\nA file there that differs is replaced."
-    answer = await desk.ask(Question(title, names(entries), line(keep=False), "Copy", "Keep existing", "Cancel"))
+    links = [entry for entry in entries if isinstance(entry, LocalLink)]
+    if links:
+        title += "\nA link is followed: what it leads to is copied."
+    others = [entry for entry in entries if not isinstance(entry, LocalLink)]
+    short = _shorten(entries, lambda some: line(some, keep=False))
+    answer = await desk.ask(Question(title, names([*links, *others]), short, "Copy", "Keep existing", "Cancel"))
     if answer is None:
         return
     keep = answer == "keep existing"
-    desk.show_line(line(keep=keep))
+    desk.show_line(line(entries, keep=keep))
     source.clear_marks()
-    what = names(entries)[0] if len(entries) == 1 else units.names(len(entries))
-    desk.add_job(Job(f"{what} to {to}", line(keep=keep), work(keep=keep)))
+    desk.add_job(Job(f"{_title(entries)} to {to}", line(entries, keep=keep), work(keep=keep)))
 
 
 def _passes_through(source: Place, target: Place) -> bool:
@@ -88,43 +93,45 @@ def _passes_through(source: Place, target: Place) -> bool:
     return must_pass_through(source.session, target.session)
 
 
-async def rename(desk: Desk) -> None:
+def rename(desk: Desk) -> tuple[Ask, Answered]:
     """Rename the entry under the cursor, or move what is marked within its storage."""
     pane, other, entries = desk.here, desk.there, _chosen(desk)
-    place, many = pane.place, len(entries) > 1
+    place, path, many = pane.place, pane.path, len(entries) > 1
     elsewhere = place.profile == other.place.profile and pane.path != other.path
     first = f"{other.path}/".replace("//", "/") if elsewhere else "" if many else entries[0].path.name
-    text = await desk.ask(Ask(f"Rename or move {_title(entries)}: a name, or a path from /", first))
-    if not text:
-        return
-    target = check_target(pane.path, text)
-    desk.show_line(command_lines.rename_line(place.profile, entries, target))
-    await asyncio.to_thread(place.rename, entries, target)
-    desk.list_again(place, None if many else target.name)
+
+    async def answered(text: str) -> None:
+        target = check_target(place, path, text)
+        desk.show_line(command_lines.rename_line(place.profile, entries, target))
+        await asyncio.to_thread(place.rename, entries, target)
+        desk.list_again(place, None if many else target.name)
+
+    return Ask(f"Rename or move {_title(entries)}: a name, or a path from /", first), answered
 
 
-async def make_directory(desk: Desk) -> None:
+def make_directory(desk: Desk) -> tuple[Ask, Answered]:
     """Make a directory in the pane."""
-    pane = desk.here
-    text = await desk.ask(Ask("The name of the new directory"))
-    if not text:
-        return
-    place, path = pane.place, check_target(pane.path, text)
-    desk.show_line(command_lines.mkdir_line(place.profile, path))
-    await asyncio.to_thread(place.make_directory, path)
-    desk.list_again(place, path.name)
+    place, path = desk.here.place, desk.here.path
+
+    async def answered(text: str) -> None:
+        new = check_target(place, path, text)
+        desk.show_line(command_lines.mkdir_line(place.profile, new))
+        await asyncio.to_thread(place.make_directory, new)
+        desk.list_again(place, new.name)
+
+    return Ask("The name of the new directory"), answered
 
 
 async def delete(desk: Desk) -> None:
     """Count what is marked, ask, and delete it."""
     pane, entries = desk.here, _chosen(desk)
     place = pane.place
-    desk.show_words("counting …")
-    amount = await asyncio.to_thread(place.measure, entries)
+    with pane.words_during("counting …"):
+        amount = await asyncio.to_thread(place.measure, entries)
     line = command_lines.delete_line(place.profile, entries)
-    where = f" in {units.directories(amount.directories)}" if amount.directories else ""
-    title = f"Delete {units.files(amount.files)}{where}, {units.size(amount.size)}?\nThere is no way back."
-    if await desk.ask(Question(title, names(entries), line, "Delete", "Cancel", danger=True)) != "delete":
+    short = _shorten(entries, lambda some: command_lines.delete_line(place.profile, some))
+    title = f"Delete {_count(amount)}?\n{'What a link leads to stays. ' if amount.links else ''}There is no way back."
+    if await desk.ask(Question(title, names(entries), short, "Delete", "Cancel", danger=True)) != "delete":
         return
     desk.show_line(line)
     pane.clear_marks()
@@ -133,6 +140,16 @@ async def delete(desk: Desk) -> None:
             await asyncio.to_thread(place.delete, entry)
     finally:
         desk.list_again(place)
+
+
+def _count(amount: Amount) -> str:
+    """Return what is deleted, in words."""
+    links = "1 link" if amount.links == 1 else f"{amount.links} links"
+    if amount.links and not amount.files and not amount.directories:
+        return links
+    where = f" in {units.directories(amount.directories)}" if amount.directories else ""
+    files = f"{units.files(amount.files)}{where}, {units.size(amount.size)}"
+    return f"{files}, and {links}" if amount.links else files
 
 
 async def show_details(desk: Desk) -> None:
@@ -161,8 +178,8 @@ async def stage(desk: Desk) -> None:
     entries = [entry for entry in _chosen(desk) if not entry.is_directory]
     line = command_lines.about_line("stage", site.profile, entries)
     desk.show_line(line)
-    desk.show_words("asking …")
-    request, count = await asyncio.to_thread(site.stage, entries)
+    with pane.words_during("asking …"):
+        request, count = await asyncio.to_thread(site.stage, entries)
     status = command_lines.join([command_lines.PROGRAM, "-P", site.name, "stage-status", request])
     words = f"{units.files(count)} requested. This line shows when they are on disk:\n\n$ {status}"
     await desk.ask(Read("From tape to disk", words, line))
@@ -184,16 +201,24 @@ async def share(desk: Desk) -> None:
     await desk.ask(Read(title, f"\n{link.url}\n", line, link.url))
 
 
-ACTIONS: Mapping[str, Callable[[Desk], Awaitable[None]]] = {
+ACTIONS: Mapping[str, Callable[[Desk], Coroutine[Any, Any, None]]] = {
     "copy": copy,
-    "rename": rename,
-    "mkdir": make_directory,
     "delete": delete,
     "about": show_details,
     "stage": stage,
     "share": share,
 }
 """The actions by the names that the keys call them by."""
+
+ASKING: Mapping[str, Callable[[Desk], tuple[Ask, Answered]]] = {"rename": rename, "mkdir": make_directory}
+"""The actions that begin with a field: the dialog, and what is done with its text. They wait for nothing before the
+dialog, so that the next key is the dialog's."""
+
+
+def _shorten(entries: Sequence[Entry], line: Callable[[Sequence[Entry]], str]) -> str:
+    """Return the command line of the first entries, and how many more there are."""
+    more = len(entries) - IN_LINE
+    return line(entries) if more <= 0 else f"{line(entries[:IN_LINE])}  ... and {more} more"
 
 
 def _chosen(desk: Desk) -> list[Entry]:
@@ -208,5 +233,5 @@ def _title(entries: Sequence[Entry]) -> str:
 
 
 def names(entries: Sequence[Entry]) -> list[str]:
-    """Return the names of entries, safe for a terminal; that of a directory ends with a slash."""
-    return [escape_unprintable(entry.path.name) + ("/" if entry.is_directory else "") for entry in entries]
+    """Return the names of entries, as a question shows them."""
+    return [shown_name(entry) for entry in entries]

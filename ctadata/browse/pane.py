@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -16,7 +17,7 @@ from textual.widgets import Input, Static
 
 from ctadata.browse.command_lines import spell
 from ctadata.browse.entry_table import EntryTable, local_time
-from ctadata.browse.places import Place
+from ctadata.browse.places import LocalLink, Place, shown_name
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Incomplete, Stopped
 from ctadata.paths import RemotePath
@@ -218,6 +219,17 @@ class Pane(Vertical):
         self.words, self.is_error = words, error
         self._draw_about()
 
+    @contextlib.contextmanager
+    def words_during(self, words: str) -> Iterator[None]:
+        """Show a sentence below the table while the block runs, unless a listing still arrives."""
+        if not self.words.endswith("Esc stops"):
+            self._say(words)
+        try:
+            yield
+        finally:
+            if self.words == words:
+                self._say("")
+
     def _draw_about(self) -> None:
         about = self.query_one(".about", Static)
         about.set_class(self.is_error, "error")
@@ -234,6 +246,8 @@ class Pane(Vertical):
             return f"{count} of {units.names(len(self.entries))}" if self.filter else units.names(count)
         [entry] = chosen
         size = "directory" if entry.is_directory else "size unknown" if entry.size is None else units.size(entry.size)
+        if isinstance(entry, LocalLink):
+            return f"link  {shown_name(entry)}"
         words = [size, local_time(entry.mtime, wide=True), (entry.locality or "").lower()]
         return "  ".join(filter(None, [*words, escape_unprintable(entry.path.name)]))
 

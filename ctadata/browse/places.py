@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,11 +39,31 @@ OpenSession = Callable[[str, threading.Event], Session]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Amount:
-    """What a deletion deletes: files, directories (the named ones included), and bytes."""
+    """What a deletion deletes: files, directories (the named ones included), bytes, and links of this machine."""
 
     files: int
     directories: int
     size: int
+    links: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LocalLink(Entry):
+    """A link on this machine. Its kind, size and time are those of what it leads to; a link to nothing is a file.
+
+    Attributes:
+        leads_to: What the link holds.
+    """
+
+    leads_to: str = ""
+
+
+def shown_name(entry: Entry) -> str:
+    """Return a name, safe for a terminal: `directory/`, or `link -> what it leads to`."""
+    name = escape_unprintable(entry.path.name)
+    if isinstance(entry, LocalLink):
+        return f"{name} -> {escape_unprintable(entry.leads_to)}"
+    return name + ("/" if entry.is_directory else "")
 
 
 class Place(Protocol):
@@ -92,19 +114,13 @@ class Here:
         return RemotePath.parse(str(Path(text or ".").absolute()))
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """Yield the entries of a directory. A link counts as what it leads to; a link to nothing is a file."""
+        """Yield the entries of a directory."""
         folder = local_path(path)
         with local_errors(folder), os.scandir(folder) as entries:
             for each in entries:
                 below = path / each.name
-                if below.is_temporary:
-                    continue
-                try:
-                    status = each.stat()
-                    kind = Kind.DIRECTORY if each.is_dir() else Kind.FILE
-                    yield Entry(below, kind, None if each.is_dir() else status.st_size, status.st_mtime)
-                except OSError:
-                    yield Entry(below, Kind.FILE)
+                if not below.is_temporary:
+                    yield _local_entry(below, each)
 
     def make_directory(self, path: RemotePath) -> None:
         """Make a directory."""
@@ -126,20 +142,20 @@ class Here:
 
     def measure(self, entries: Sequence[Entry]) -> Amount:
         """Count what lies below the entries; links are counted, and not followed."""
-        home, files, directories, size = Path.home(), 0, 0, 0
+        home, files, directories, size, links = Path.home(), 0, 0, 0, 0
         for entry in entries:
             top = local_path(entry.path)
             if home.is_relative_to(top):
                 raise UsageError("it is your home, or it holds your home, and is never deleted", path=str(top))
-            if top.is_symlink() or not top.is_dir():
-                files, size = files + 1, size + (entry.size or 0)
-                continue
             with local_errors(top):
-                for folder, _, names in os.walk(top, onerror=_raise):
-                    directories += 1
-                    files += len(names)
-                    size += sum(os.lstat(Path(folder, name)).st_size for name in names)
-        return Amount(files, directories, size)
+                for status in _walk(top):
+                    if stat.S_ISLNK(status.st_mode):
+                        links += 1
+                    elif stat.S_ISDIR(status.st_mode):
+                        directories += 1
+                    else:
+                        files, size = files + 1, size + status.st_size
+        return Amount(files, directories, size, links)
 
     def delete(self, entry: Entry) -> None:
         """Delete a file, a link, or a directory with all it holds."""
@@ -159,8 +175,31 @@ class Here:
         """Do nothing: the file system cannot be interrupted."""
 
 
+def _walk(top: Path) -> Iterator[os.stat_result]:
+    """Yield what lstat(2) says of a path, and of all that lies below it."""
+    status = top.lstat()
+    yield status
+    if stat.S_ISDIR(status.st_mode):
+        for folder, below, names in os.walk(top, onerror=_raise):
+            yield from (os.lstat(Path(folder, name)) for name in (*below, *names))
+
+
 def _raise(error: OSError) -> None:
     raise error
+
+
+def _local_entry(path: RemotePath, found: os.DirEntry[str]) -> Entry:
+    kind, size, mtime = Kind.FILE, None, None
+    with contextlib.suppress(OSError):
+        status = found.stat()
+        kind, mtime = Kind.DIRECTORY if found.is_dir() else Kind.FILE, status.st_mtime
+        size = None if found.is_dir() else status.st_size
+    if not found.is_symlink():
+        return Entry(path, kind, size, mtime)
+    leads_to = ""
+    with contextlib.suppress(OSError):
+        leads_to = str(Path(found).readlink())
+    return LocalLink(path, kind, size, mtime, leads_to=leads_to)
 
 
 class Site:
@@ -272,8 +311,13 @@ def require_site(place: Place, what: str) -> Site:
     return place
 
 
-def check_target(path: RemotePath, name: str) -> RemotePath:
-    """Return the path of a new name that the user typed: below `path`, or from the root if it begins with a slash."""
+def check_target(place: Place, path: RemotePath, name: str) -> RemotePath:
+    """Return the path of a new name that the user typed: from `path`, or from the root if it begins with a slash.
+
+    On this machine, `..` is the directory above, as the pane shows it.
+    """
     if not name.strip("/"):
         raise LocalError("a name is missing")
+    if place.profile is None:
+        return RemotePath.parse(os.path.normpath(name if name.startswith("/") else f"{path}/{name}"))
     return RemotePath.parse(name) if name.startswith("/") else path.join(RemotePath.parse(name).parts)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from servers.agent_token import give_token
+from textual import events
 from textual.pilot import Pilot
 
 from ctadata.browse.app import Browser, Start
@@ -46,6 +47,12 @@ class Desk:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def burst(self, *keys: str) -> None:
+        """Press keys without any pause: each is there before the one before it has done anything."""
+        for key in keys:
+            self.browser.post_message(events.Key(key, key if len(key) == 1 else None))
         await self.pilot.pause()
 
     async def dialog(self, kind: str) -> Any:

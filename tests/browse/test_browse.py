@@ -96,6 +96,165 @@ def test_names_are_made_changed_and_deleted_after_a_question(drive, box: Sandbox
 
 
 @pytest.mark.full
+def test_a_link_to_a_directory_is_marked_by_itself_named_before_it_is_followed_and_deleted_alone(
+    drive, box: Sandbox, local: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "else" / "deep").mkdir(parents=True)
+    (tmp_path / "else" / "kept").write_bytes(b"12345")
+    (local / "rootl").symlink_to(tmp_path / "else")
+    (local / "gone").symlink_to("nowhere")
+    (local / "tree").mkdir()
+    (local / "tree" / "inner").symlink_to(tmp_path / "else")
+    for number in range(20):
+        (local / f"a{number}").write_bytes(b"a")
+    box.files.mkdir("/lst/links")
+
+    async def script(desk) -> None:
+        await desk.cursor_on(desk.left, "rootl")
+        await desk.listed(desk.right, "/lst/links")
+        assert [line for line in desk.screen if "rootl/" in line and " link " in line and " dir " not in line]
+        assert [line for line in desk.screen if "tree/" in line and " dir " in line]
+        await desk.press("asterisk")
+        assert {entry.path.name for entry in desk.left.table.chosen} == {
+            "gone", "tree", *(f"a{number}" for number in range(20)),
+        }  # fmt: skip
+        await desk.press("escape", "slash", *"root*", "enter", "asterisk")
+        assert not desk.left.table.marked
+        await desk.press("escape", "asterisk")
+        await desk.cursor_on(desk.left, "rootl")
+        await desk.press("space", "f5")
+        await desk.dialog("Question")
+        shown = "\n".join(desk.screen)
+        assert "rootl -> /" in shown
+        assert "A link is followed: what it leads to is copied." in shown
+        await desk.press("escape", "escape")
+        await desk.cursor_on(desk.left, "tree")
+        await desk.press("f8")
+        await desk.dialog("Question")
+        assert any("Delete 0 files in 1 directory, 0 B, and 1 link?" in line for line in desk.screen)
+        await desk.press("escape")
+        await desk.cursor_on(desk.left, "rootl")
+        await desk.press("f8")
+        await desk.dialog("Question")
+        shown = "\n".join(desk.screen)
+        assert "Delete 1 link?" in shown
+        assert "What a link leads to stays." in shown
+        assert f"$ rm {local}/rootl" in shown
+        await desk.press("left", "enter")
+        await desk.until(lambda: "rootl" not in desk.names(desk.left))
+
+    drive(script, "/lst/links")
+    assert not os.path.lexists(local / "rootl")
+    assert (tmp_path / "else" / "kept").read_bytes() == b"12345"
+
+
+@pytest.mark.full
+def test_keys_without_a_pause_go_to_the_dialog_in_their_order(drive, box: Sandbox, local: Path) -> None:
+    for name in ("first", "old"):
+        (local / name).mkdir()
+    box.files.put("/lst/fast/kept/a", b"")
+
+    async def script(desk) -> None:
+        await desk.cursor_on(desk.left, "first")
+        await desk.listed(desk.right, "/lst/fast")
+        await desk.burst("down", "f6", *"dx", "backspace", "enter")
+        await desk.until(lambda: "oldd" in desk.names(desk.left))
+        await desk.cursor_on(desk.left, "first")
+        await desk.burst("enter", "f7", *"data5", "enter")
+        await desk.until(lambda: (local / "data5").is_dir())
+        await desk.cursor_on(desk.right, "kept")
+        await desk.burst("f7", *"data5", "enter")
+        await desk.until(lambda: "data5" in desk.names(desk.right))
+        await desk.burst("n", *"nd", "tab", "escape")
+        await desk.until(lambda: len(desk.browser.screen_stack) == 1)
+        assert desk.browser.here is desk.right
+        assert desk.said == []
+
+    drive(script, "/lst/fast")
+    assert sorted(path.name for path in local.iterdir()) == ["data5", "first", "oldd"]
+    assert box.files.tree("/lst/fast") == ["/lst/fast/data5/", "/lst/fast/kept/", "/lst/fast/kept/a"]
+
+
+@pytest.mark.full
+def test_a_question_about_many_names_has_its_buttons_on_the_screen(drive, box: Sandbox, local: Path) -> None:
+    for number in range(318):
+        (local / f"{number:03}{'x' * (200 if number < 8 else 1)}").write_bytes(b"")
+    box.files.mkdir("/lst/buttons")
+
+    async def script(desk) -> None:
+        await desk.listed(desk.right, "/lst/buttons")
+        await desk.cursor_on(desk.left, "008x")
+        await desk.press("asterisk", "f5")
+        for key in ("f5", "f8"):
+            await desk.dialog("Question")
+            buttons = ("Copy", "Keep existing", "Cancel") if key == "f5" else ("Delete", "Cancel")
+            assert any(all(label in line for label in buttons) for line in desk.screen), desk.screen
+            assert any("... and 310 more" in line for line in desk.screen), desk.screen
+            await desk.press("escape", *(["f8"] if key == "f5" else []))
+        for name in desk.names(desk.left)[1:9]:
+            desk.left.table.marked.discard(desk.left.path / name)
+        await desk.press("f5")
+        await desk.dialog("Question")
+        shown = " ".join(line.strip("│ ") for line in desk.screen)
+        assert "... and 302 more" in shown
+        assert "/lst/buttons/  ... and 307 more" in shown, shown
+
+    drive(script, "/lst/buttons")
+
+
+@pytest.mark.full
+def test_counting_ends_with_the_question_and_no_notice_lies_over_the_command_line(
+    drive, box: Sandbox, local: Path
+) -> None:
+    box.files.put("/lst/count/tree/a", b"")
+    for name in ("a", "b"):
+        (local / name).write_bytes(b"")
+    slow = box.faults.add("door", "PROPFIND", "/lst/count/tree/", faults.Delay())
+
+    async def script(desk) -> None:
+        await desk.listed(desk.right, "/lst/count")
+        await desk.cursor_on(desk.right, "tree")
+        await desk.press("f8")
+        await desk.until(lambda: slow.hits)
+        assert any("counting" in line for line in desk.screen)
+        slow.release()
+        await desk.dialog("Question")
+        assert not any("counting" in line for line in desk.screen)
+        await desk.press("escape")
+        await desk.cursor_on(desk.left, "a")
+        await desk.press("f6")
+        await desk.fill("b")
+        await desk.until(lambda: any("name is taken" in line for line in desk.screen))
+        assert desk.screen[-2].rstrip() == f"$ mv -n {local}/a {local}/b"
+
+    drive(script, "/lst/count")
+
+
+@pytest.mark.full
+def test_two_dots_are_the_local_directory_above(drive, box: Sandbox, local: Path) -> None:
+    (local / "sub").mkdir()
+    (local / "sub" / "a").write_bytes(b"a")
+    box.files.mkdir("/lst/dots")
+
+    async def script(desk) -> None:
+        await desk.cursor_on(desk.left, "a")
+        await desk.press("f7")
+        await desk.fill("../made")
+        await desk.until(lambda: (local / "made").is_dir())
+        await desk.cursor_on(desk.left, "a")
+        await desk.press("f7")
+        await desk.fill("..")
+        await desk.until(lambda: desk.said)
+        await desk.press("f6")
+        await desk.fill("..")
+        await desk.until(lambda: (local / "a").exists())
+        assert not any("remote" in words for words in desk.said)
+
+    drive(script, "/lst/dots", Start(None, str(local / "sub")))
+    assert sorted(path.name for path in local.iterdir()) == ["a", "made", "sub"]
+
+
+@pytest.mark.full
 def test_hostile_names_are_shown_and_copied_and_draw_nothing(drive, box: Sandbox, local: Path) -> None:
     for name in HOSTILE:
         (local / name).write_bytes(name.encode())
