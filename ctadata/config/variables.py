@@ -73,9 +73,12 @@ SYSTEM = (
     Variable("ALL_PROXY", "the proxy for all protocols; also all_proxy"),
     Variable("NO_PROXY", "hosts that need no proxy; also no_proxy"),
     Variable("XDG_RUNTIME_DIR", "the directory of bt_u<uid>, a token file of the WLCG convention"),
+    Variable("XDG_STATE_HOME", "the directory of tokens and logins; ~/.local/state"),
+    Variable("XDG_CACHE_HOME", "the directory of records and local copies; ~/.cache"),
     Variable("NO_COLOR", "any text for no colours; many programs know this variable"),
     Variable("FORCE_COLOR", "any text for colours on every kind of output"),
     Variable("TERM", "dumb for plain lines in place of progress bars"),
+    Variable("SHELL", "the shell that sandbox --shell opens"),
     Variable("TEXTUAL_DRIVER", "set by textual-serve, through which browse --web shows its screen"),
 )
 """The variables of the shell, the system and other programs."""
