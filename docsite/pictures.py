@@ -79,7 +79,7 @@ def comparable(picture: str) -> str:
 
 def _draw(line: str, env: dict[str, str], cwd: Path) -> str:
     screen = pyte.Screen(COLUMNS, ROWS)
-    pyte.ByteStream(screen).feed(_run(line, env, cwd))
+    pyte.ByteStream(screen).feed(_run(line, env, cwd).replace(str(cwd).encode(), b"/home/ada"))
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), color_system="truecolor")
     console.print(Text(f"$ cta-data-direct {line}", style="bold"))
     used = [number for number in range(ROWS) if screen.display[number].strip()]
