@@ -17,8 +17,9 @@ def prefix(tmp_path: Path) -> Path:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
     (wheel,) = tmp_path.glob("*.whl")
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--prefix"]
-    subprocess.run([*install, str(tmp_path / "prefix"), wheel], check=True, timeout=PATIENCE)
+    # pip would uninstall the package from this environment, which the other tests use
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed"]
+    subprocess.run([*install, "--prefix", str(tmp_path / "prefix"), wheel], check=True, timeout=PATIENCE)
     return tmp_path / "prefix"
 
 
