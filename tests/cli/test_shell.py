@@ -223,7 +223,13 @@ class TestImports:
         heavy = {"rich", "requests", "pycurl", "segno", "platformdirs", "tomllib", "logging", "click"}
         assert not loaded & heavy
         ours = {name for name in loaded if name.startswith("ctadata.")}
-        allowed = ("ctadata.cli", "ctadata.errors", "ctadata.config.builtin", "ctadata.progress.units")
+        allowed = (
+            "ctadata.cli",
+            "ctadata.errors",
+            "ctadata.config.builtin",
+            "ctadata.printable",
+            "ctadata.progress.units",
+        )
         parents = {"ctadata.config", "ctadata.progress"}
         assert {name for name in ours - parents if not name.startswith(allowed)} == set()
 
