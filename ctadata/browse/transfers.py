@@ -14,11 +14,12 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Stopped, UsageError
 from ctadata.paths import RemotePath
 from ctadata.progress import units
+from ctadata.progress.counting import CountingReporter
 from ctadata.progress.format import outcome_lines, progress_line
-from ctadata.progress.tally import Snapshot, Tally
+from ctadata.progress.tally import Snapshot
 from ctadata.session import Session
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Outcome, Reporter, Summary
+from ctadata.transfer.report import Reporter, Summary
 
 
 class JobState(StrEnum):
@@ -31,33 +32,17 @@ class JobState(StrEnum):
     STOPPED = "stopped"
 
 
-class JobReporter:
-    """Counts what one transfer reports, for the bar that the screen draws. Any thread may report to it."""
+class JobReporter(CountingReporter):
+    """Counts what one transfer reports, for the bar that the screen draws, and keeps its sentences."""
 
     def __init__(self) -> None:
         """Count from zero."""
-        self.tally = Tally()
+        super().__init__()
         self.remarks: list[str] = []
-
-    def planned(self, files: int, size: int) -> None:
-        """Count more files and bytes."""
-        self.tally.planned(files, size)
-
-    def moved(self, name: str, size: int) -> None:
-        """Count bytes."""
-        self.tally.moved(name, size)
-
-    def ended(self, outcome: Outcome) -> None:
-        """Count an outcome."""
-        self.tally.ended(outcome)
 
     def remarked(self, words: str) -> None:
         """Keep a sentence for the list of transfers."""
         self.remarks.append(words)
-
-    def paused(self) -> contextlib.AbstractContextManager[None]:
-        """Return a block without effect: a transfer of the queue asks nothing."""
-        return contextlib.nullcontext()
 
 
 Work = Callable[[threading.Event, Reporter], Sequence[Summary]]

@@ -11,8 +11,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
+from ctadata.progress.counting import CountingReporter
 from ctadata.progress.format import progress_line
-from ctadata.progress.tally import Tally
 from ctadata.transfer.report import Outcome, State
 
 EVERY = 0.25
@@ -30,7 +30,7 @@ def is_notebook() -> bool:
     return False
 
 
-class NotebookReporter:
+class NotebookReporter(CountingReporter):
     """Draws a bar and a line of text. Any thread may report to it."""
 
     def __init__(self, show: Callable[[object], object] | None = None, clock: Callable[[], float] = monotonic) -> None:
@@ -43,30 +43,30 @@ class NotebookReporter:
         Raises:
             ImportError: ipywidgets is not installed.
         """
+        super().__init__(clock)
         widgets: Any = importlib.import_module("ipywidgets")
         self.bar = widgets.FloatProgress(value=0.0, min=0.0, max=1.0)
         self.label = widgets.Label(value="looking …")
         self._box = widgets.HBox([self.bar, self.label])
         self._show = show
         self._clock = clock
-        self._tally = Tally(clock)
         self._failed = 0
         self._due = clock()
         self._lock = threading.Lock()
 
     def planned(self, files: int, size: int) -> None:
         """Count more files and bytes."""
-        self._tally.planned(files, size)
+        super().planned(files, size)
         self._draw_if_due()
 
     def moved(self, name: str, size: int) -> None:
         """Count bytes."""
-        self._tally.moved(name, size)
+        super().moved(name, size)
         self._draw_if_due()
 
     def ended(self, outcome: Outcome) -> None:
         """Count an outcome."""
-        self._tally.ended(outcome)
+        super().ended(outcome)
         if outcome.state is State.FAILED:
             self._failed += 1
         self._draw_if_due()
@@ -75,10 +75,6 @@ class NotebookReporter:
         """Show a sentence until the next picture."""
         with self._lock:
             self.label.value = words
-
-    def paused(self) -> contextlib.AbstractContextManager[None]:
-        """Return a block without effect: a notebook asks no questions."""
-        return contextlib.nullcontext()
 
     def _draw_if_due(self) -> None:
         if self._clock() >= self._due and self._lock.acquire(blocking=False):
@@ -89,7 +85,7 @@ class NotebookReporter:
                 self._lock.release()
 
     def _draw(self) -> None:
-        snapshot = self._tally.snapshot()
+        snapshot = self.tally.snapshot()
         self.bar.value = snapshot.moved / snapshot.size if snapshot.size else float(bool(snapshot.done))
         self.label.value = progress_line(snapshot)
 

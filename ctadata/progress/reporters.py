@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
+from ctadata.progress.counting import CountingReporter
 from ctadata.progress.plain import PlainReporter
 from ctadata.transfer.report import NullReporter, Reporter
 
@@ -15,9 +16,7 @@ Progress = AbstractContextManager[Reporter] | bool
 """The `progress` of a Python function: a reporter, which is entered as a block; or True for `default_reporter`."""
 
 
-def choose(
-    stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[str, str]
-) -> AbstractContextManager[Reporter]:
+def choose(stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[str, str]) -> CountingReporter:
     """Return the reporter for a run that is shown on `stream`; it draws only inside its `with` block.
 
     Args:
@@ -27,7 +26,7 @@ def choose(
         env: The environment: TERM, NO_COLOR and CTADATA_NO_COLOR count.
     """
     if quiet or stream is None:
-        return nullcontext(NullReporter())
+        return CountingReporter()
     if stream.isatty() and env.get("TERM", "dumb") not in ("dumb", "unknown"):
         from ctadata.progress.terminal import TerminalReporter
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -17,8 +16,9 @@ from rich.text import Text
 
 from ctadata.printable import escape_unprintable
 from ctadata.progress import units
+from ctadata.progress.counting import CountingReporter
 from ctadata.progress.format import outcome_line
-from ctadata.progress.tally import Snapshot, Tally
+from ctadata.progress.tally import Snapshot
 from ctadata.transfer.report import Outcome
 
 SHOWN = 5
@@ -28,28 +28,25 @@ FRAMES = 8
 """Pictures per second."""
 
 
-@dataclass(slots=True)
-class TerminalReporter:
+class TerminalReporter(CountingReporter):
     """Draws bars. Between two pictures, a report costs next to nothing.
 
     Attributes:
-        stream: A terminal.
-        verbose: Whether each file that ended gets a line above the bars.
-        env: The environment: NO_COLOR and CTADATA_NO_COLOR count.
-        tally: The counts.
         live: Rich's picture.
     """
 
-    stream: TextIO
-    verbose: bool
-    env: Mapping[str, str]
-    tally: Tally = field(default_factory=Tally)
-    live: Live = field(init=False)
+    def __init__(self, stream: TextIO, verbose: bool, env: Mapping[str, str]) -> None:
+        """Prepare the picture; it is drawn when the block is entered.
 
-    def __post_init__(self) -> None:
-        """Prepare the picture; it is drawn when the block is entered."""
-        no_color = any(self.env.get(name) for name in ("NO_COLOR", "CTADATA_NO_COLOR"))
-        console = Console(file=self.stream, no_color=no_color, highlight=False)
+        Args:
+            stream: A terminal.
+            verbose: Whether each file that ended gets a line above the bars.
+            env: The environment: NO_COLOR and CTADATA_NO_COLOR count.
+        """
+        super().__init__()
+        self._verbose = verbose
+        no_color = any(env.get(name) for name in ("NO_COLOR", "CTADATA_NO_COLOR"))
+        console = Console(file=stream, no_color=no_color, highlight=False)
         self.live = Live(
             get_renderable=lambda: draw(self.tally.snapshot()),
             console=console,
@@ -58,18 +55,10 @@ class TerminalReporter:
             redirect_stdout=False,
         )
 
-    def planned(self, files: int, size: int) -> None:
-        """Count more files and bytes."""
-        self.tally.planned(files, size)
-
-    def moved(self, name: str, size: int) -> None:
-        """Count bytes."""
-        self.tally.moved(name, size)
-
     def ended(self, outcome: Outcome) -> None:
         """Count an outcome; write its line if `verbose`."""
-        self.tally.ended(outcome)
-        if self.verbose:
+        super().ended(outcome)
+        if self._verbose:
             self._print(outcome_line(outcome))
 
     def remarked(self, words: str) -> None:
