@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.helper import helper
+from bench.module_process import module_process
 
 LIFETIME = 24 * 3600
 """Seconds for which the token is valid: longer than any benchmark."""
@@ -39,7 +39,7 @@ class Site:
 def door_and_pools(files: Path, folder: Path, milliseconds: float) -> Iterator[Site]:
     """The site, for the `with` block; every request waits `milliseconds`. `folder` is made."""
     folder.mkdir()
-    with helper("bench.door_and_pools", files, folder, milliseconds) as line:
+    with module_process("bench.door_and_pools", files, folder, milliseconds) as line:
         door, frontend, ca = line.split()
         yield Site(door, frontend, Path(ca), folder / "config.toml", folder / "token")
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.helper import helper
+from bench.module_process import module_process
 
 WINDOW = 4 * 1024 * 1024
 """Bytes that a connection may have on the way."""
@@ -20,7 +20,7 @@ _ZEROS = bytes(1 << 20)
 @contextlib.contextmanager
 def far(port: int, milliseconds: float, *, window: int = WINDOW, note: Path | None = None) -> Iterator[int]:
     """The port behind which `port` is `milliseconds` away (one round trip), for the `with` block."""
-    with helper("bench.distance", port, milliseconds, window, *([note] if note else [])) as line:
+    with module_process("bench.distance", port, milliseconds, window, *([note] if note else [])) as line:
         yield int(line)
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -26,35 +26,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OnePath = Annotated[
-    str,
-    typer.Argument(
-        metavar="PATH",
+
+def path_argument(help_text: str = "From the root of the storage.", metavar: str = "PATH") -> Any:
+    """Return the declaration of an argument that names files or directories of the storage."""
+    return typer.Argument(
+        metavar=metavar,
         show_default=False,
-        help="From the root of the storage.",
+        help=help_text,
         autocompletion=complete_remote,
         callback=read_location,
-    ),
-]
-_PATHS = typer.Argument(
-    metavar="PATH",
-    show_default=False,
-    help="From the root of the storage; a pattern needs quotes.",
-    autocompletion=complete_remote,
-    callback=read_location,
-)
+    )
+
+
+_PATHS = path_argument("From the root of the storage; a pattern needs quotes.")
+OnePath = Annotated[str, path_argument()]
 Paths = Annotated[list[str], _PATHS]
 SomePaths = Annotated[list[str] | None, _PATHS]
-ExactPaths = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="PATH",
-        show_default=False,
-        help="From the root of the storage.",
-        autocompletion=complete_remote,
-        callback=read_location,
-    ),
-]
+ExactPaths = Annotated[list[str], path_argument()]
 Depth = Annotated[
     str | None,
     typer.Option(

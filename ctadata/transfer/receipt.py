@@ -152,9 +152,11 @@ def last_lines(files: Sequence[Path]) -> LastLines:
             refuse_untrusted_file(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
             for number, line in enumerate(lines, 1):
                 record = _read(line, f"{escape_unprintable(str(file))}:{number}")
-                if record is None:
-                    incomplete += bool(line.strip())
-                elif not _is_older(record, last.get(record.subject)):
+                if record is None and line.strip():
+                    if line.strip("\0\n")[:1] not in ("", "{"):  # neither a killed run nor a power cut leaves it
+                        raise UsageError("this file is not a receipt", path=escape_unprintable(str(file)))
+                    incomplete += 1
+                elif record and not _is_older(record, last.get(record.subject)):
                     last[record.subject] = record, line.rstrip("\n")
     if not last:
         raise UsageError("this file is not a receipt", path=", ".join(escape_unprintable(str(file)) for file in files))

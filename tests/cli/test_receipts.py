@@ -432,6 +432,16 @@ class TestSeveral:
         assert "time" not in at_box("receipts", "summary", "old.jsonl", check=0).out
         assert "not a receipt" in at_box("receipts", "merge", "r.9.jsonl", check=2).err
 
+    def test_a_summary_says_what_it_leaves_out_and_refuses_a_file_that_is_no_receipt(self, at_box, four):
+        (at_box.cwd / "torn.jsonl").write_text('{"schema": 1, "pa\n\0\0\0\n')
+        told = at_box("receipts", "summary", "r.*.jsonl", "torn.jsonl", check=0)
+        assert told.err == "cta-data-direct: 2 incomplete lines are left out: killed runs end so\n"
+        assert told.out == at_box("receipts", "summary", "r.*.jsonl", check=0).out
+        (at_box.cwd / "notes.txt").write_text("nothing of a receipt\n")
+        refused = at_box("receipts", "summary", "r.*.jsonl", "notes.txt", check=2)
+        assert refused.err == "cta-data-direct: notes.txt: this file is not a receipt\n"
+        assert refused.out == ""
+
 
 class TestPlots:
     def test_a_file_counts_where_it_moved_and_where_it_ended(self):

@@ -10,9 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ctadata.cli import options
-from ctadata.cli.completion import complete_remote
-from ctadata.cli.locations import read_location
+from ctadata.cli import command_context, options
 from ctadata.cli.log import start_log
 from ctadata.cli.output import say, write_line
 from ctadata.cli.signals import stop_on_signals
@@ -23,12 +21,8 @@ def browse(
     ctx: typer.Context,
     path: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[PATH]",
-            show_default=False,
-            help="The directory of the right pane; by default your home on the storage.",
-            autocompletion=complete_remote,
-            callback=read_location,
+        command_context.path_argument(
+            "The directory of the right pane; by default your home on the storage.", "[PATH]"
         ),
     ] = None,
     local: Annotated[

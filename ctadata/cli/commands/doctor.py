@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options
+from ctadata.cli import command_context, options
 from ctadata.cli.commands.config import as_toml
-from ctadata.cli.completion import complete_remote
-from ctadata.cli.locations import read_location
 from ctadata.cli.output import say, write_json, write_line
 from ctadata.cli.signals import stop_on_signals
 from ctadata.config.resolve import Resolved
@@ -25,14 +23,7 @@ if TYPE_CHECKING:
 def doctor(
     ctx: typer.Context,
     path: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PATH",
-            show_default=False,
-            help="A file to read; by default the doctor looks for one.",
-            autocompletion=complete_remote,
-            callback=read_location,
-        ),
+        str | None, command_context.path_argument("A file to read; by default the doctor looks for one.", "[PATH]")
     ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Try an upload in your home too; the file is deleted again.")

@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import command_context, options, transfer_options
-from ctadata.cli.completion import complete_remote
 from ctadata.cli.entry_lines import short_line
-from ctadata.cli.locations import read_location
 from ctadata.cli.output import say, write_line
 from ctadata.namespace.rename import PlannedRename, plan_renames, rename
 from ctadata.progress import units
@@ -20,12 +18,8 @@ def mv(
     ctx: typer.Context,
     paths: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="SRC... DST",
-            show_default=False,
-            help="From the root of the storage; the last one is the new name, or an existing directory.",
-            autocompletion=complete_remote,
-            callback=read_location,
+        command_context.path_argument(
+            "From the root of the storage; the last one is the new name, or an existing directory.", "SRC... DST"
         ),
     ] = None,
     force: Annotated[

@@ -13,7 +13,7 @@ from ctadata.cli.receipt_plot import check_picture, draw
 from ctadata.cli.receipts import expand_patterns
 from ctadata.printable import escape_unprintable
 from ctadata.progress import units
-from ctadata.transfer.receipt import last_lines
+from ctadata.transfer.receipt import LastLines, last_lines
 from ctadata.transfer.receipt_summary import ReceiptSummary, summarize
 from ctadata.transfer.receipt_timeline import read_timeline
 from ctadata.transfer.report import State
@@ -40,9 +40,7 @@ def merge(ctx: typer.Context, receipts: Receipts) -> None:
     lines = last_lines(expand_patterns(receipts))
     for _, line in lines.records:
         write_line(line)
-    if lines.incomplete and not common.quiet:
-        were = "1 incomplete line is" if lines.incomplete == 1 else f"{lines.incomplete} incomplete lines are"
-        say(f"{were} left out: killed runs end so")
+    _report_incomplete(lines, quiet=common.quiet)
 
 
 def summary(
@@ -65,17 +63,25 @@ def summary(
     start of the first file to the end of the last one, over all tasks. --plot
     needs matplotlib: pip install 'ctadata[plot]'.
     """
-    options.begin(ctx)
+    common = options.begin(ctx)
     if plot is not None:
         check_picture(plot)
-    records = [record for record, _ in last_lines(expand_patterns(receipts)).records]
+    lines = last_lines(expand_patterns(receipts))
+    records = [record for record, _ in lines.records]
     sums = summarize(records)
     if plot is not None:
         draw(read_timeline(records), plot)
     if json:
         write_json(_as_json(sums))
-        return
-    _write(sums)
+    else:
+        _write(sums)
+    _report_incomplete(lines, quiet=common.quiet)
+
+
+def _report_incomplete(lines: LastLines, *, quiet: bool) -> None:
+    if lines.incomplete and not quiet:
+        were = "1 incomplete line is" if lines.incomplete == 1 else f"{lines.incomplete} incomplete lines are"
+        say(f"{were} left out: killed runs end so")
 
 
 def _as_json(sums: ReceiptSummary) -> dict[str, object]:

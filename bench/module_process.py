@@ -12,8 +12,8 @@ PATIENCE = 20.0
 
 
 @contextlib.contextmanager
-def helper(module: str, *arguments: object) -> Iterator[str]:
-    """The first line of what the module prints, for the `with` block; the process ends when its stdin does."""
+def module_process(module: str, *arguments: object) -> Iterator[str]:
+    """Yield the first line that the module prints, for the `with` block; the process ends when its stdin does."""
     with subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
         cwd=Path(__file__).parent.parent,
