@@ -31,6 +31,9 @@ A body that is not longer, or does not tell its length, is given on as it arrive
 SLICE = 128 << 10
 """The largest number of bytes that the consumer of any other body receives at a time."""
 
+LISTING_BLOCK = 64 << 10
+"""The largest number of bytes of a listing that libcurl reads at a time; it reads some 100 times before it returns."""
+
 PIECE_SECONDS = 0.25
 """Seconds after which the consumer receives fewer bytes too."""
 
@@ -129,8 +132,9 @@ class Exchange:
 
     def _run(self, handle: CurlHandle) -> tuple[int, str]:
         code, message = handle.run(partial(self._on_step, handle.curl))
-        if self._lines or self._body.tell():
-            self._deliver()
+        if self._response is None:
+            self._read_heads()
+        self._deliver()
         return code, message
 
     def _outcome(self, code: int, message: str) -> Response:
@@ -174,6 +178,7 @@ class Exchange:
             self._configure_upload(curl, request.body)
         if request.method not in ("GET", "HEAD", "PUT") or (request.method == "PUT" and request.body is None):
             option(pycurl.CUSTOMREQUEST, request.method)
+            option(pycurl.BUFFERSIZE, LISTING_BLOCK)
         if request.sign is not None:
             _sign(curl, request.sign)
 
@@ -230,9 +235,7 @@ class Exchange:
         self._lines.clear()
 
     def _deliver(self) -> None:
-        """Read the head that has come, and give the bytes of the body to the consumer."""
-        if self._response is None:
-            self._read_heads()
+        """Give the bytes of the body that have come to the consumer."""
         if size := self._body.tell():
             step = size if self._least == PIECE else SLICE
             with self._body.getbuffer() as buffer:
@@ -281,7 +284,9 @@ class Exchange:
     def _on_step(self, curl: Any) -> None:
         """Deliver what has come, check the stop event, and check the time limits every `TICK` seconds."""
         now, is_stopped = self._clock(), self._stop.is_set()
-        if self._lines or self._body.tell() >= self._least or now >= self._next_piece or is_stopped:
+        if self._response is None and self._lines:
+            self._read_heads()
+        if self._body.tell() >= self._least or now >= self._next_piece or is_stopped:
             self._deliver()
         if is_stopped:
             raise Stopped("stopped")

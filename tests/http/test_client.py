@@ -107,17 +107,30 @@ def test_an_exception_of_accept_is_raised_without_a_retry(answering, client):
 
 @pytest.mark.parametrize(("size", "least"), [((5 << 20) + 7, 1 << 20), (1 << 20, 1)])
 def test_a_consumer_receives_a_long_body_in_large_pieces(answering, client, size, least):
-    """The clock stands still, so no piece is given on early; the bytes are valid during the call only."""
+    """The clock stands still, so no piece is given on early, nor the bytes that come together with the head.
+
+    The bytes are valid during the call only.
+    """
     content = random.Random(size).randbytes(size)
-    peer = answering(lambda wire, request: wire.answer("200 OK", content))
-    sizes, received, views = [], bytearray(), []
+    sizes, received, views, accepted = [], bytearray(), [], threading.Event()
+
+    def reply(wire, request):
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n"
+        wire.send(head.encode() + content[:60_000])
+        accepted.wait(60)
+        wire.send(content[60_000:])
+
+    def accept(response):
+        accepted.set()
+        return consume
 
     def consume(block):
         sizes.append(len(block))
         received.extend(block)
         views.append(block)
 
-    client(peer, clock=lambda: 0.0).send("GET", peer.url, accept=lambda response: consume)
+    peer = answering(reply)
+    client(peer, clock=lambda: 0.0).send("GET", peer.url, accept=accept)
     assert received == content
     assert min(sizes[:-1], default=size) >= least, sizes
     with pytest.raises(ValueError, match="released"):

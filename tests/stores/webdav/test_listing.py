@@ -189,7 +189,7 @@ def test_a_long_listing_is_never_in_memory(server, store) -> None:
         tracemalloc.stop()
         entries.close()  # type: ignore[attr-defined]
     assert count == 30_000
-    # 8 million are pieces of the answer, and Python's table of names may grow by 2; a list would have 20 million
+    # 5 million are pieces of the answer, and Python's table of names may grow by 2; a list would have 20 million
     assert peak < 13_000_000
 
 
