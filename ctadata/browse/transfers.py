@@ -95,6 +95,7 @@ class Job:
         if self.stop.is_set():
             self.state = JobState.STOPPED
             return
+        self.reporter = JobReporter()  # its time begins now
         self.state, summaries = JobState.RUNNING, list[Summary]()
         try:
             summaries = list(self.work(self.stop, self.reporter))

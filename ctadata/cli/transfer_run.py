@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,7 +17,9 @@ import typer
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
 from ctadata.cli.output import in_red, say, say_raw, stdout_is_terminal
+from ctadata.cli.progress_options import ProgressOptions
 from ctadata.cli.run_output import RunOutput
+from ctadata.cli.sharing import Sharing
 from ctadata.cli.signals import stop_on_signals
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.errors import CtadataError, IntegrityError, Unsupported, UsageError
@@ -31,12 +37,32 @@ if TYPE_CHECKING:
 Work = Callable[["Session", Reporter], Summary]
 """Transfers files with a session, tells a reporter, and returns the summary."""
 
+
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """A transfer whose sessions are open.
+
+    Attributes:
+        profile: The name of the profile, for the receipt.
+        run: Transfers the files, tells a reporter, and returns the summary.
+    """
+
+    profile: str
+    run: Callable[[Reporter], Summary]
+
+
 _SPECIAL_FILES = "broken links, links to directories, sockets, FIFOs and devices"
 MIN_SIZE_FOR_RATE = 1 << 20
 """Bytes. The summary of a smaller transfer shows no rate: it would be the latency of the requests."""
 
 
-def run_transfer(common: Common, work: Work, output: RunOutput, run_options: RunOptions) -> None:
+def run_transfer(
+    common: Common,
+    work: Work,
+    output: RunOutput,
+    run_options: RunOptions,
+    progress: ProgressOptions = ProgressOptions(),  # noqa: B008  (frozen)
+) -> None:
     """Open a session, do the work, and print its summary.
 
     Args:
@@ -44,6 +70,7 @@ def run_transfer(common: Common, work: Work, output: RunOutput, run_options: Run
         work: The transfer.
         output: What to write to stdout and to the receipt.
         run_options: The login, the token file and the number of jobs.
+        progress: The options about the progress of the run.
 
     Raises:
         typer.Exit: With the exit code of the summary, unless it is 0.
@@ -51,21 +78,45 @@ def run_transfer(common: Common, work: Work, output: RunOutput, run_options: Run
     """
     if run_options.login:
         log_in_if_needed(common.resolve(), run_options.token_file)
-    began = time.monotonic()
-    verbose, sharing = bool(common.verbose), run_options.sharing
+    sharing = run_options.sharing
+
+    @contextlib.contextmanager
+    def open_work(stop: threading.Event) -> Iterator[OpenWork]:
+        with common.session(stop, run_options.token_file, run_options.jobs, sharing.at_once) as session:
+            yield OpenWork(session.profile.name, lambda reporter: work(session, reporter))
+
+    run_work(common, open_work, output, sharing, progress)
+
+
+def run_work(
+    common: Common,
+    open_work: Callable[[threading.Event], AbstractContextManager[OpenWork]],
+    output: RunOutput,
+    sharing: Sharing,
+    progress: ProgressOptions,
+) -> None:
+    """Do the work in sessions that the caller opens, and print its summary.
+
+    Args:
+        common: The common options.
+        open_work: Opens the sessions; it receives the event that ends the work.
+        output: What to write to stdout and to the receipt.
+        sharing: The share of the files that the run takes.
+        progress: The options about the progress of the run.
+
+    Raises:
+        typer.Exit: With the exit code of the summary, unless it is 0.
+        CtadataError: The transfer could not begin.
+    """
+    began, verbose = time.monotonic(), bool(common.verbose)
     if not common.quiet:
         sharing.announce()
-    with (
-        stop_on_signals() as stop,
-        common.session(stop, run_options.token_file, run_options.jobs, sharing.at_once) as session,
-    ):
+    with stop_on_signals() as stop, open_work(stop) as work:
         # progress bars would overwrite the lines of a dry run, and JSON lines on a terminal
         quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
-        with (
-            choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ) as reporter,
-            output.recording(reporter, session.profile.name, verbose=verbose) as recorder,
-        ):
-            summary = work(session, recorder)
+        shown = choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ, every=progress.stats)
+        with shown as reporter, output.recording(reporter, work.profile, verbose=verbose) as recorder:
+            summary = work.run(recorder)
         print_summary(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)

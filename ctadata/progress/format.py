@@ -114,3 +114,12 @@ def progress_line(snapshot: Snapshot) -> str:
     if snapshot.rate > 0:
         line += f", {units.rate(snapshot.rate)}, {units.duration(snapshot.left)} left"
     return line
+
+
+def status_line(snapshot: Snapshot) -> str:
+    """Return `42%, 3 of 20 files, 1.2 GiB of 3.4 GiB, 56.1 MiB/s, 41 s left, 30 s elapsed, 2 failed`.
+
+    The parts that are unknown are left out, and so are failures if there are none.
+    """
+    failed = f", {snapshot.failed} failed" if snapshot.failed else ""
+    return f"{snapshot.percent}%, {progress_line(snapshot)}, {units.duration(snapshot.elapsed)} elapsed{failed}"

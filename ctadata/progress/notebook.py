@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from ctadata.progress.counting import CountingReporter
 from ctadata.progress.format import progress_line
-from ctadata.transfer.report import Outcome, State
+from ctadata.transfer.report import Outcome
 
 EVERY = 0.25
 """Seconds between two pictures; each is a message to the browser."""
@@ -50,7 +50,6 @@ class NotebookReporter(CountingReporter):
         self._box = widgets.HBox([self.bar, self.label])
         self._show = show
         self._clock = clock
-        self._failed = 0
         self._due = clock()
         self._lock = threading.Lock()
 
@@ -67,8 +66,6 @@ class NotebookReporter(CountingReporter):
     def ended(self, outcome: Outcome) -> None:
         """Count an outcome."""
         super().ended(outcome)
-        if outcome.state is State.FAILED:
-            self._failed += 1
         self._draw_if_due()
 
     def remarked(self, words: str) -> None:
@@ -101,6 +98,6 @@ class NotebookReporter(CountingReporter):
         """Draw the last picture, which is green if nothing failed."""
         with self._lock:
             self._draw()
-            self.bar.bar_style = "danger" if error or self._failed else "success"
-            if self._failed:
-                self.label.value += f", {self._failed} failed"
+            self.bar.bar_style = "danger" if error or self.tally.failed else "success"
+            if self.tally.failed:
+                self.label.value += f", {self.tally.failed} failed"

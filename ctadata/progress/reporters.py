@@ -16,7 +16,9 @@ Progress = AbstractContextManager[Reporter] | bool
 """The `progress` of a Python function: a reporter, which is entered as a block; or True for `default_reporter`."""
 
 
-def choose(stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[str, str]) -> CountingReporter:
+def choose(
+    stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[str, str], every: float | None = None
+) -> CountingReporter:
     """Return the reporter for a run that is shown on `stream`; it draws only inside its `with` block.
 
     Args:
@@ -24,6 +26,7 @@ def choose(stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[st
         quiet: Whether nothing is shown.
         verbose: Whether each file that ended gets a line.
         env: The environment: TERM, NO_COLOR and CTADATA_NO_COLOR count.
+        every: Seconds between two plain lines of progress; 0 writes none, None writes them as `PlainReporter` says.
     """
     if quiet or stream is None:
         return CountingReporter()
@@ -31,7 +34,7 @@ def choose(stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[st
         from ctadata.progress.terminal import TerminalReporter
 
         return TerminalReporter(stream, verbose, env)
-    return PlainReporter(stream, verbose)
+    return PlainReporter(stream, verbose, every=every)
 
 
 def default_reporter() -> AbstractContextManager[Reporter]:

@@ -24,7 +24,9 @@ class Snapshot:
         moved: Bytes that have moved.
         size: Bytes that are known.
         rate: Bytes per second, over the last seconds.
+        elapsed: Seconds since the start.
         left: Seconds until what is known will have moved; infinite if nothing moves.
+        failed: Files that failed.
         active: Files in transfer, the longest one first, each with its bytes that have moved.
     """
 
@@ -33,8 +35,16 @@ class Snapshot:
     moved: int
     size: int
     rate: float
+    elapsed: float
     left: float
+    failed: int
     active: tuple[tuple[str, int], ...]
+
+    @property
+    def percent(self) -> int:
+        """The share of the bytes that have moved, and without bytes the share of the files that ended; rounded down."""
+        part, whole = (self.moved, self.size) if self.size else (self.done, self.planned)
+        return 100 * part // whole if whole else 0
 
 
 @dataclass(slots=True)
@@ -43,10 +53,13 @@ class Tally:
 
     Attributes:
         clock: Returns seconds of a monotonic clock.
+        began: The start, in seconds of the clock.
     """
 
     clock: Callable[[], float] = monotonic
+    began: float = field(init=False)
     done: int = 0
+    failed: int = 0
     planned_files: int = 0
     size: int = 0
     bytes_moved: int = 0
@@ -56,7 +69,8 @@ class Tally:
 
     def __post_init__(self) -> None:
         """Measure the rate from now on."""
-        self.samples.append((self.clock(), 0))
+        self.began = self.clock()
+        self.samples.append((self.began, 0))
 
     def planned(self, files: int, size: int) -> None:
         """Count more files and bytes; negative if they turn out not to be moved."""
@@ -76,6 +90,7 @@ class Tally:
             moved = self.active.pop(str(outcome.remote), 0)
             if outcome.state is State.FAILED:
                 self.bytes_moved -= moved
+                self.failed += 1
             if outcome.state not in (State.PASSED, State.DELETED):
                 self.done += 1
 
@@ -90,7 +105,9 @@ class Tally:
                 moved=self.bytes_moved,
                 size=max(self.size, self.bytes_moved),
                 rate=rate,
+                elapsed=self.clock() - self.began,
                 left=missing / rate if rate > 0 else float("inf"),
+                failed=self.failed,
                 active=tuple(self.active.items()),
             )
 

@@ -19,7 +19,7 @@ import pytest
 from servers.forkserver import FORKS
 
 from ctadata.cli import main, output
-from ctadata.sandbox import Sandbox
+from ctadata.sandbox import Sandbox, faults
 
 COMMAND = [sys.executable, "-m", "ctadata"]
 PATIENCE = 60.0
@@ -201,3 +201,13 @@ def place(request) -> str:
     """The path of a directory for this test in the sandbox's home, without a leading slash."""
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
     return f"lst/users/ada/{name}"
+
+
+@pytest.fixture
+def stalled(box, place):
+    """Return the fault that stops a download after its first MiB."""
+    box.files.put(f"/{place}/big", bytes(2 << 20))
+    rule = box.faults.add("pool", "GET", f"/{place}/big", faults.Stall(after=1 << 20))
+    yield rule
+    rule.release()
+    rule.remove()

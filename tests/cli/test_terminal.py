@@ -2,21 +2,9 @@
 
 import signal
 
-import pytest
-
 from ctadata.sandbox import faults
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def stalled(box, place):
-    """Return the fault that stops a download after its first MiB."""
-    box.files.put(f"/{place}/big", bytes(2 * MIB))
-    rule = box.faults.add("pool", "GET", f"/{place}/big", faults.Stall(after=MIB))
-    yield rule
-    rule.release()
-    rule.remove()
 
 
 def test_bars_while_it_runs_and_a_clean_screen_after(at_box, place, stalled):

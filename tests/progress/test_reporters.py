@@ -5,6 +5,7 @@ import io
 import os
 import re
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -53,28 +54,57 @@ class TestPlain:
             reporter.remarked("2 files are on tape\x1b")
             assert out.getvalue() == "2 files are on tape\\x1b\n"
 
-    def test_a_line_every_ten_seconds(self):
+    def lines(self, seconds, rate, size=400 * MIB, **more):
+        """The lines of a run of two files that moves `rate` bytes a second, and asks each second whether one is due."""
         out, now = io.StringIO(), [0.0]
-        with PlainReporter(out, clock=lambda: now[0]) as reporter:
-            reporter.planned(2, 4 * MIB)
-            for _ in range(25):
-                now[0] += 1
-                reporter.moved("/a", MIB // 10)
-        lines = out.getvalue().splitlines()
-        assert len(lines) == 2
-        assert lines[0] == "0 of 2 files, 1.0 MiB of 4.0 MiB, 102.4 KiB/s, 30 s left"
+        reporter = PlainReporter(out, clock=lambda: now[0], **more)
+        reporter.planned(2, size)
+        for _ in range(seconds):
+            now[0] += 1
+            reporter.moved("/a", rate)
+            reporter.tick()
+        return out.getvalue().splitlines()
+
+    def test_a_line_has_the_time_the_percentage_and_the_seconds(self):
+        [line] = self.lines(30, 0)
+        time, _, rest = line.partition(" ")
+        assert datetime.fromisoformat(time).tzinfo is not None
+        assert rest == "0%, 0 of 2 files, 0 B of 400.0 MiB, 30 s elapsed"
+        assert self.lines(10, 2 * MIB)[0].endswith(
+            " 5%, 0 of 2 files, 20.0 MiB of 400.0 MiB, 2.0 MiB/s, 3:10 min left, 10 s elapsed"
+        )
+
+    def test_a_line_comes_each_thirty_seconds_or_five_percent(self):
+        assert self.lines(9, 40 * MIB) == []  # a short run has none
+        assert [line.split()[1] for line in self.lines(65, MIB)] == ["5%,", "10%,", "15%,"]  # 20, 40, 60 seconds
+        assert [line.split()[1] for line in self.lines(65, MIB, 40_000 * MIB)] == ["0%,", "0%,"]  # 30, 60 seconds
+        assert len(self.lines(65, 4 * MIB)) == 6  # and no more than one in ten seconds
+
+    @pytest.mark.parametrize(("every", "count"), [(0, 0), (1, 60), (7, 8), (60, 1)])
+    def test_the_user_sets_the_seconds(self, every, count):
+        assert len(self.lines(60, 4 * MIB, every=every)) == count
+
+    def test_a_run_that_moves_nothing_has_lines_too(self):
+        """A thread writes them, in a run without any report."""
+        read, write = os.pipe()
+        with os.fdopen(read) as lines, os.fdopen(write, "w") as stream, PlainReporter(stream, every=0.01):
+            assert "0%, 0 of 0 files" in lines.readline()
+            assert "elapsed" in lines.readline()
 
     def test_equal_files_reduce_the_time_that_is_left(self):
         """Ten files are known from the walk; nine are equal, which takes no time."""
         out, now = io.StringIO(), [0.0]
-        with PlainReporter(out, clock=lambda: now[0]) as reporter:
-            reporter.planned(10, 10 * MIB)
-            for i in range(9):
-                reporter.planned(0, -MIB)
-                reporter.ended(outcome(State.SKIPPED, f"lst/{i}", why="equal", size=MIB))
-            now[0] += 10
-            reporter.moved("/lst/9", MIB // 2)
-        assert out.getvalue() == "9 of 10 files, 512.0 KiB of 1.0 MiB, 51.2 KiB/s, 10 s left\n"
+        reporter = PlainReporter(out, clock=lambda: now[0])
+        reporter.planned(10, 10 * MIB)
+        for i in range(9):
+            reporter.planned(0, -MIB)
+            reporter.ended(outcome(State.SKIPPED, f"lst/{i}", why="equal", size=MIB))
+        reporter.ended(outcome(State.FAILED, error=NotFound("gone")))
+        now[0] += 10
+        reporter.moved("/lst/9", MIB // 2)
+        reporter.tick()
+        words = "50%, 10 of 10 files, 512.0 KiB of 1.0 MiB, 51.2 KiB/s, 10 s left, 10 s elapsed, 1 failed\n"
+        assert out.getvalue().partition(" ")[2] == words
 
     def test_a_line_for_each_file_only_if_verbose(self):
         quiet, loud = io.StringIO(), io.StringIO()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,14 +13,12 @@ from ctadata.cli import options, transfer_options
 from ctadata.cli.locations import Remote, parse_side
 from ctadata.cli.object_options import ObjectOptions
 from ctadata.cli.option_groups import expand_groups
-from ctadata.cli.output import stdout_is_terminal
+from ctadata.cli.progress_options import ProgressOptions
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.sharing import AtOnce, ShardOption, Sharing
-from ctadata.cli.signals import stop_on_signals
-from ctadata.cli.transfer_run import print_summary
+from ctadata.cli.transfer_run import OpenWork, run_work
 from ctadata.errors import UsageError
 from ctadata.namespace.filters import Filters
-from ctadata.progress.reporters import choose
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Summary
 
@@ -53,6 +50,7 @@ def copy(
     jobs: options.Jobs = None,
     shard: ShardOption = None,
     at_once: AtOnce = None,
+    progress: ProgressOptions = ProgressOptions(),  # noqa: B008
 ) -> None:
     """Copy files from one site to another, past this machine.
 
@@ -84,7 +82,16 @@ def copy(
     rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run, shard=sharing.shard)
     output = RunOutput("copy", json, dry_run, sharing.name_file(receipt), [])
     work = _Work(origin, destination, recursive, CopyMode(push, through, send_token), rules, described.headers())
-    _run(common, work, output, jobs, sharing)
+
+    @contextlib.contextmanager
+    def open_work(stop: threading.Event) -> Iterator[OpenWork]:
+        with (
+            _at(common, origin).session(stop, None) as here,
+            _at(common, destination).session(stop, None, jobs, sharing.at_once) as there,
+        ):
+            yield OpenWork(there.profile.name, lambda reporter: work(here, there, reporter))
+
+    run_work(common, open_work, output, sharing, progress)
 
 
 def _side(text: str) -> Remote:
@@ -121,28 +128,6 @@ class _Work:
         if not self._headers or entry.is_directory:
             refuse_copy_onto_itself(origin, target, source, to)
         return copy_between(origin, target, entry, to, mode=self._mode, rules=rules, reporter=reporter)
-
-
-def _run(common: options.Common, work: _Work, output: RunOutput, jobs: str | None, sharing: Sharing) -> None:
-    began, verbose = time.monotonic(), bool(common.verbose)
-    quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
-    if not common.quiet:
-        sharing.announce()
-    with (
-        stop_on_signals() as stop,
-        _at(common, work.source).session(stop, None) as origin,
-        _at(common, work.target).session(stop, None, jobs, sharing.at_once) as target,
-    ):
-        with (
-            choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ) as reporter,
-            output.recording(reporter, target.profile.name, verbose=verbose) as recorder,
-        ):
-            summary = work(origin, target, recorder)
-        print_summary(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
-    if summary.exit_code:
-        raise typer.Exit(summary.exit_code)
-    if not (common.quiet or output.dry_run):
-        sharing.name_last_step()
 
 
 def _at(common: options.Common, side: Remote) -> options.Common:

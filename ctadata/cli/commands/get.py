@@ -13,6 +13,7 @@ from ctadata.cli.listed_files import read_files
 from ctadata.cli.locations import read_location
 from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdout
+from ctadata.cli.progress_options import ProgressOptions
 from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import Work, in_processes, run_transfer
@@ -50,6 +51,7 @@ def get(
     version_id: transfer_options.VersionId = None,
     processes: transfer_options.Processes = None,
     run_options: RunOptions = RunOptions(),  # noqa: B008
+    progress: ProgressOptions = ProgressOptions(),  # noqa: B008
 ) -> None:
     """Get files, verified.
 
@@ -117,7 +119,7 @@ def get(
             raise UsageError("--version-id takes one file")
         work = _of_version(work, version_id)
     work = in_processes(work, processes, common, run_options)
-    run_transfer(common, work, run_options.output("get", rules, bases), run_options)
+    run_transfer(common, work, run_options.output("get", rules, bases), run_options, progress)
 
 
 def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None]:

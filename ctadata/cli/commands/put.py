@@ -14,6 +14,7 @@ from ctadata.cli.locations import read_last_location
 from ctadata.cli.object_options import ObjectOptions
 from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdin
+from ctadata.cli.progress_options import ProgressOptions
 from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import in_processes, run_transfer
@@ -64,6 +65,7 @@ def put(
     ] = False,
     processes: transfer_options.Processes = None,
     run_options: RunOptions = RunOptions(),  # noqa: B008
+    progress: ProgressOptions = ProgressOptions(),  # noqa: B008
 ) -> None:
     """Put files, verified.
 
@@ -136,7 +138,7 @@ def put(
         output = dataclasses.replace(
             output, if_stopped="the same command sends all files again; sync sends the missing ones"
         )
-    run_transfer(common, in_processes(work, processes, common, run_options), output, run_options)
+    run_transfer(common, in_processes(work, processes, common, run_options), output, run_options, progress)
 
 
 def _check_redirecting(sources: list[str], *, one: bool) -> None:

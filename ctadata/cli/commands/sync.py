@@ -13,6 +13,7 @@ from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import complete_sync_side
 from ctadata.cli.locations import parse_sides
 from ctadata.cli.option_groups import expand_groups
+from ctadata.cli.progress_options import ProgressOptions
 from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import run_transfer
@@ -52,6 +53,7 @@ def sync(
     normalize: transfer_options.Normalize = None,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
     run_options: RunOptions = RunOptions(),  # noqa: B008
+    progress: ProgressOptions = ProgressOptions(),  # noqa: B008
 ) -> None:
     """Make a directory equal to another one.
 
@@ -97,4 +99,4 @@ def sync(
         return session.sync_up(source, path, deletion=deletion, rules=rules, reporter=reporter)
 
     output = run_options.output("get" if remote_source else "put", rules, [Path(target)])
-    run_transfer(common, work, output, run_options)
+    run_transfer(common, work, output, run_options, progress)
