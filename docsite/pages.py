@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from docsite.commands import ROOT
+from docsite.json_output import json_pages
 from docsite.reference import command_navigation, reference_pages
 
 ABOVE = {
@@ -37,7 +38,7 @@ def write_sources(folder: Path) -> Path:
     """
     shutil.rmtree(folder / "docs", ignore_errors=True)
     shutil.copytree(ROOT / "docs", folder / "docs")
-    made = {**reference_pages(), **{page: _above(ROOT / name) for page, name in ABOVE.items()}}
+    made = {**reference_pages(), **json_pages(), **{page: _above(ROOT / name) for page, name in ABOVE.items()}}
     for name, text in made.items():
         page = folder / "docs" / name
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def _command(command: Command, known: list[Command]) -> str:
     lines = [f"# {command.words}", command.summary, _fenced(f"{command.words} {command.usage}")]
     for text in command.paragraphs:
         is_verbatim = text.startswith("\b")
-        lines.append(_fenced(inspect.cleandoc(text.removeprefix("\b\n"))) if is_verbatim else _cell(text))
+        lines.append(_fenced(inspect.cleandoc(text.removeprefix("\b\n"))) if is_verbatim else cell(text))
     below = [each for each in known if each.words.rpartition(" ")[0] == command.words]
     for heading in dict.fromkeys(each.heading for each in below):
         lines.append(f"## {heading}" if command.words in PROGRAMS else "## Commands")
@@ -55,8 +55,11 @@ def _command(command: Command, known: list[Command]) -> str:
     titles = ("Arguments", command.arguments), ("Options", command.options), ("Common options", command.common)
     for title, pairs in titles:
         if pairs:
-            rows = [(" ".join(f"`{name}`" for name in names.split(", ")), _cell(text)) for names, text in pairs]
+            rows = [(" ".join(f"`{name}`" for name in names.split(", ")), cell(text)) for names, text in pairs]
             lines += [f"## {title}", table((title.lower().rstrip("s"), "meaning"), rows)]
+    if any("--json" in names for names, _ in command.options):
+        anchor = _last(command, known[0].words).replace(" ", "-")
+        lines.append(f"[JSON output](../json.md#{anchor}) explains the lines of `--json`.")
     lines.append("The exit codes are [the same for all commands](../exit-codes.md).")
     return "\n\n".join(lines) + "\n"
 
@@ -65,7 +68,7 @@ def _fenced(text: str) -> str:
     return f"```text\n{text}\n```"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return text of a help as Markdown that shows the same characters, on one line."""
     return re.sub(r"([\\`*_<>|{}\[\]~])", r"\\\1", " ".join(text.split()))
 
@@ -80,7 +83,7 @@ def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _settings() -> str:
     defaults = {field.name: field.default for field in dataclasses.fields(Profile)}
     keys = [
-        (f"`{key.name}`", f"`{key.variable}`", _default(defaults[key.name]), _cell(key.meaning), str(key.shape))
+        (f"`{key.name}`", f"`{key.variable}`", _default(defaults[key.name]), cell(key.meaning), str(key.shape))
         for key in KEYS
     ]
     others = {
@@ -99,7 +102,7 @@ def _settings() -> str:
         "In a variable, commas separate the items of a list.",
     ]
     for title, part in others.items():
-        lines += [f"## {title}", table(("variable", "meaning"), [(f"`{v.name}`", _cell(v.meaning)) for v in part])]
+        lines += [f"## {title}", table(("variable", "meaning"), [(f"`{v.name}`", cell(v.meaning)) for v in part])]
     lines.append("## Built-in profiles")
     for name, values in BUILT_IN.items():
         lines += [f"### {name}", table(("key", "value"), [(f"`{k}`", _default(v)) for k, v in values.items()])]
@@ -126,7 +129,7 @@ def _errors() -> str:
             else f"[`{kind.__base__.__name__}`][ctadata.errors.{kind.__base__.__name__}]"
         )
         meaning = inspect.getdoc(kind).partition("\n")[0]
-        rows.append((f"[`{kind.__name__}`][ctadata.errors.{kind.__name__}]", base, str(code), _cell(meaning)))
+        rows.append((f"[`{kind.__name__}`][ctadata.errors.{kind.__name__}]", base, str(code), cell(meaning)))
     head = (
         "All errors are classes of `ctadata.errors`. A command that ends with one has its [exit code](exit-codes.md)."
     )

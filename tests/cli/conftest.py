@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from cli import json_schemas
 from servers.forkserver import FORKS
 
 from ctadata.cli import main, output
@@ -122,6 +123,7 @@ class Cli:
         ended = Ended(code, os.fsdecode(out), err.decode())
         assert "Traceback" not in ended.err
         assert check is None or ended.code == check, ended
+        json_schemas.check_output(words, ended.out)
         return ended
 
     def start(self, *arguments, env=None, **options):
@@ -175,7 +177,9 @@ def run(monkeypatch):
         output.stdout_is_terminal.cache_clear()
         assert "Traceback" not in err.getvalue()
         assert check in (None, code), err.getvalue()
-        return Ended(code, os.fsdecode(out.buffer.getvalue()), err.getvalue())
+        ended = Ended(code, os.fsdecode(out.buffer.getvalue()), err.getvalue())
+        json_schemas.check_output([str(argument) for argument in arguments], ended.out)
+        return ended
 
     return run
 
