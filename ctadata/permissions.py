@@ -37,6 +37,21 @@ def refuse_untrusted_file(status: os.stat_result, path: Path, *, what: str, name
             hint=f"chmod o-w {path}",
             path=str(path),
         )
+    refuse_open_folders(path, what=what)
+    owner, mends = _other_writer(status, path)
+    if owner and not named:
+        raise ConfigError(f"{owner}, so it is not used", hint=f"{mends}, or {hint}", path=str(path))
+    if owner:
+        log.info("%s: %s; it is used because it was named", path, owner)
+
+
+def refuse_open_folders(path: Path, *, what: str) -> None:
+    """Raise ConfigError if everybody may replace the file of this path, which need not exist yet.
+
+    Args:
+        path: The path of the file; its directory exists.
+        what: As for `refuse_untrusted_file`.
+    """
     for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)):
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
@@ -45,11 +60,6 @@ def refuse_untrusted_file(status: os.stat_result, path: Path, *, what: str, name
                 hint=f"chmod o-w {folder}",
                 path=str(path),
             )
-    owner, mends = _other_writer(status, path)
-    if owner and not named:
-        raise ConfigError(f"{owner}, so it is not used", hint=f"{mends}, or {hint}", path=str(path))
-    if owner:
-        log.info("%s: %s; it is used because it was named", path, owner)
 
 
 def _other_writer(status: os.stat_result, path: Path) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from copy import copy as copy_of
 from functools import partial
 from typing import Annotated, Any
@@ -52,13 +53,19 @@ def command_line() -> TyperGroup:
     for section in _SECTIONS.values():
         for name, entry in section.items():
             word, _, action = name.partition(" ")
+            if action and word in section:
+                continue  # the command `word` is a group too, and builds what is below it
             if action and word not in group.commands:
                 group.add_command(_subgroup(word, common))
             holder: Any = group.commands[word] if action else group
-            holder.add_command(
-                DeferredCommand(action or name, _summary(name, entry), partial(_build, name, entry, common))
-            )
+            below = {each: section[each] for each in section if each.startswith(f"{name} ")}
+            holder.add_command(_defer(name, entry, common, below))
     return group
+
+
+def _defer(name: str, entry: CommandEntry, common: list[Any], below: Mapping[str, CommandEntry]) -> Any:
+    """Return a command that is built when it is called; the arguments are those of `_build`."""
+    return DeferredCommand(name.rpartition(" ")[2], _summary(name, entry), partial(_build, name, entry, common, below))
 
 
 def _subgroup(name: str, common: list[Any]) -> TyperGroup:
@@ -75,14 +82,28 @@ def _summary(name: str, entry: CommandEntry) -> str:
     return HELP_TEXTS[name].partition("\n")[0] if _AT_PLATFORM and name in HELP_TEXTS else entry.summary
 
 
-def _build(name: str, entry: CommandEntry, common: list[Any]) -> Any:
-    """Import the module of a command, and build the command with its own options and the common ones."""
+def _build(name: str, entry: CommandEntry, common: list[Any], below: Mapping[str, CommandEntry]) -> Any:
+    """Import the module of a command, and build the command with its own options and the common ones.
+
+    Args:
+        name: The name of the command.
+        entry: Its line in the table.
+        common: The common options.
+        below: The commands of two words that begin with this name. If there are some, the command is their group, and
+            does its own work if none of them is called.
+    """
     function = getattr(importlib.import_module(f"ctadata.cli.commands.{entry.module}"), entry.function)
     text = (_AT_PLATFORM and HELP_TEXTS.get(name)) or (function.__doc__ or "").replace(DIRECT, PROGRAM)
     app = typer.Typer(add_completion=False, **_TYPER)
     settings = {**_SETTINGS, **entry.settings}
-    app.command(name.rpartition(" ")[2], cls=PlainCommand, context_settings=settings, help=text)(function)
+    if below:
+        app.callback(cls=PlainGroup, invoke_without_command=True, context_settings=settings, help=text)(function)
+        app.info.name = name
+    else:
+        app.command(name.rpartition(" ")[2], cls=PlainCommand, context_settings=settings, help=text)(function)
     command: Any = typer.main.get_command(app)
+    for each, one in below.items():
+        command.add_command(_defer(each, one, common, {}))
     for each in command.params:
         if each.param_type_name == "argument":  # typer 0.29 would show its Python type: `PATH <list[str]>`
             each.display_type_rich = lambda ctx: None  # noqa: ARG005

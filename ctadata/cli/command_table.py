@@ -126,6 +126,7 @@ DIRECT_COMMANDS: Sections = {
     },
     "Settings, diagnosis, test storage": {
         "config": CommandEntry("config", "config", "Show each setting and where it comes from."),
+        "config init": CommandEntry("config_init", "init", "Write a profile for a site, and try it first."),
         "doctor": CommandEntry("doctor", "doctor", "Check everything that a transfer needs, and say what to do."),
         "cache list": CommandEntry("cache", "list_cache", "List what is kept on this machine: records and copies."),
         "cache clear": CommandEntry("cache", "clear_cache", "Remove all records and copies on this machine."),

@@ -144,7 +144,8 @@ def get_common(ctx: typer.Context) -> Common:
     return common
 
 
-def _take_profile(ctx: typer.Context, value: str | None) -> None:
+def take_profile(ctx: typer.Context, value: str | None) -> None:
+    """Store the name of the profile; UsageError if another one was named before."""
     common = get_common(ctx)
     if value is None:
         return
@@ -155,7 +156,7 @@ def _take_profile(ctx: typer.Context, value: str | None) -> None:
 
 def _take_dev(ctx: typer.Context, value: bool) -> None:
     if value:
-        _take_profile(ctx, DEVELOPMENT_PROFILE)
+        take_profile(ctx, DEVELOPMENT_PROFILE)
 
 
 def _take_verbose(ctx: typer.Context, value: int) -> None:
@@ -196,7 +197,7 @@ Profile = Annotated[
         "--profile",
         metavar="NAME",
         help="The profile of the site to use.",
-        callback=_take_profile,
+        callback=take_profile,
         expose_value=False,
         is_eager=True,
         autocompletion=_complete_profile,

@@ -67,8 +67,32 @@ def confirm_delete(names: Sequence[str], stop: threading.Event, what: str = "") 
         say_raw(f"  {escape_unprintable(name)}")
     if len(names) > MAX_SHOWN:
         say_raw(f"  and {len(names) - MAX_SHOWN} more")
-    print(f"delete {what or units.names(len(names))}? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    _show_question(f"delete {what or units.names(len(names))}? [y/N] ")
     while not select.select([sys.stdin], [], [], 0.2)[0]:
         if stop.is_set():
             raise Stopped("stopped")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def ask(question: str) -> str:
+    """Show a question, and return the line of the answer without spaces around it.
+
+    Raises:
+        EOFError: Standard input has ended, as with Ctrl-D.
+        KeyboardInterrupt: Ctrl-C is the answer.
+    """
+    _show_question(question)
+    line = sys.stdin.readline()
+    if not line:
+        say_raw("")
+        raise EOFError
+    return line.strip()
+
+
+def confirm(question: str) -> bool:
+    """Ask a question as `ask` does, and return whether the answer is `y` or `yes`."""
+    return ask(f"{question} [y/N] ").lower() in ("y", "yes")
+
+
+def _show_question(question: str) -> None:
+    print(question, end="", file=sys.stderr, flush=True)  # noqa: T201

@@ -72,18 +72,54 @@ def load_settings(named: Path | None) -> Settings:
             table and the key.
     """
     path = named if named is not None else default_path()
+    text = read_settings(path, named=named is not None)
+    if text is not None:
+        return parse_settings(path, text)
+    if named is None:
+        return Settings(path)
+    raise ConfigError("there is no such settings file", path=shorten(str(path)))
+
+
+def read_settings(path: Path, *, named: bool, hint: str = "") -> str | None:
+    """Return the text of a settings file; None if there is none.
+
+    Args:
+        path: The path of the file.
+        named: Whether the user has named this file, and so trusts those who may write it.
+        hint: What the user can do about a file that others may write; empty: name it.
+
+    Raises:
+        ConfigError: The file cannot be read, or other users may change it.
+    """
     shown = shorten(str(path))
     try:
-        text = read_checked(path, named=named is not None, hint=f"name it: CTADATA_CONFIG={path}")
+        return read_checked(path, named=named, hint=hint or f"name it: CTADATA_CONFIG={path}")
     except FileNotFoundError:
-        if named is None:
-            return Settings(path)
-        raise ConfigError("there is no such settings file", path=shown) from None
+        return None
     except OSError as error:
         raise ConfigError(f"the settings cannot be read: {error.strerror}", path=shown) from None
     except UnicodeDecodeError:
         raise ConfigError("the settings are not UTF-8 text", path=shown) from None
+
+
+def parse_settings(path: Path, text: str) -> Settings:
+    """Return the content of a settings file with this text.
+
+    Args:
+        path: The path of the file; relative paths in it start from its directory.
+        text: The text.
+
+    Raises:
+        ConfigError: The text is not TOML, or has another form; the error names the table and the key.
+    """
     return _settings(path, _parse(path, text))
+
+
+def check_profile_name(name: str) -> str:
+    """Return the name of a profile; ValueError if it has other characters than a name may have."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"profile {shorten(name)!r}: a name holds letters, digits, '.', '_' and '-' only")
+    return name
 
 
 def read_checked(path: Path, *, named: bool, hint: str) -> str:
@@ -132,10 +168,10 @@ def _settings(path: Path, document: Mapping[str, object]) -> Settings:
 
 
 def _check_table(path: Path, name: str, table: object) -> None:
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"profile {shorten(name)!r}: a name holds letters, digits, '.', '_' and '-' only", path=str(path)
-        )
+    try:
+        check_profile_name(name)
+    except ValueError as error:
+        raise ConfigError(str(error), path=str(path)) from None
     if not isinstance(table, dict):
         raise ConfigError(f"profiles.{name}: must be a table [profiles.{name}]", path=str(path))
     for key in table:

@@ -17,6 +17,11 @@ Check = Callable[[str, Path], object]
 """Parse one text, with the directory from which relative paths start; ValueError says what is wrong."""
 
 
+KINDS = DCACHE, WEBDAV, S3 = "dcache", "webdav", "s3"
+"""The kinds of servers."""
+_DOORS = (DCACHE, WEBDAV)
+
+
 class Shape(StrEnum):
     """The form of a key's value; the text completes the sentence `must be ...`."""
 
@@ -35,12 +40,14 @@ class Key:
         shape: The form of the value.
         meaning: One sentence for the reference and for `config --help`.
         check: Parses each text of the value.
+        kinds: The kinds of servers that the key is about.
     """
 
     name: str
     shape: Shape
     meaning: str
     check: Check = checks.parse_text
+    kinds: tuple[str, ...] = KINDS
 
     @property
     def variable(self) -> str:
@@ -112,52 +119,81 @@ KEYS = (
         "kind",
         Shape.TEXT,
         "the kind of server: dcache, webdav (any other WebDAV server), or s3",
-        checks.one_of("dcache", "webdav", "s3"),
+        checks.one_of(*KINDS),
     ),
-    Key("door", Shape.TEXT, "the server with the files: https://host:port", checks.parse_origin),
+    Key("door", Shape.TEXT, "the server with the files: https://host:port", checks.parse_origin, kinds=_DOORS),
     Key(
         "endpoint",
         Shape.TEXT,
         "for s3: the server, https://host[:port] (http if it has no TLS)",
         checks.parse_endpoint,
+        kinds=(S3,),
     ),
-    Key("region", Shape.TEXT, "for s3: the region in signatures; usually found automatically", checks.parse_region),
+    Key(
+        "region",
+        Shape.TEXT,
+        "for s3: the region in signatures; usually found automatically",
+        checks.parse_region,
+        kinds=(S3,),
+    ),
     Key(
         "addressing",
         Shape.TEXT,
         "for s3: path, virtual (the bucket in the host name), website (the endpoint of one bucket), or auto",
         checks.one_of("auto", "path", "virtual", "website"),
+        kinds=(S3,),
     ),
-    Key("anonymous", Shape.FLAG, "for s3: whether to read public buckets without credentials"),
+    Key("anonymous", Shape.FLAG, "for s3: whether to read public buckets without credentials", kinds=(S3,)),
     Key(
         "credentials_file",
         Shape.TEXT,
         "for s3: a file with the access key, used before all other sources",
         checks.parse_local_path,
+        kinds=(S3,),
     ),
-    Key("aws_profile", Shape.TEXT, "for s3: the profile of ~/.aws/config and ~/.aws/credentials that has the key"),
-    Key("credential_process", Shape.TEXT, "for s3: a program that writes the access key as JSON, as for the AWS CLI"),
-    Key("role_arn", Shape.TEXT, "for s3: the role whose temporary keys the server gives to your login, or to your key"),
+    Key(
+        "aws_profile",
+        Shape.TEXT,
+        "for s3: the profile of ~/.aws/config and ~/.aws/credentials that has the key",
+        kinds=(S3,),
+    ),
+    Key(
+        "credential_process",
+        Shape.TEXT,
+        "for s3: a program that writes the access key as JSON, as for the AWS CLI",
+        kinds=(S3,),
+    ),
+    Key(
+        "role_arn",
+        Shape.TEXT,
+        "for s3: the role whose temporary keys the server gives to your login, or to your key",
+        kinds=(S3,),
+    ),
     Key(
         "sts_endpoint",
         Shape.TEXT,
         "for s3: the server that gives temporary keys, if it is not the endpoint; with an issuer, for your login",
         checks.parse_origin,
+        kinds=(S3,),
     ),
     Key(
         "part_size",
         Shape.TEXT,
         "for s3: the size of a part of a large upload, such as 64MiB; very large files get larger parts",
         checks.size_between(5 << 20, 5 << 30),
+        kinds=(S3,),
     ),
-    Key("requester_pays", Shape.FLAG, "for s3: whether you pay for requests to buckets whose owners do not"),
+    Key(
+        "requester_pays", Shape.FLAG, "for s3: whether you pay for requests to buckets whose owners do not", kinds=(S3,)
+    ),
     Key("root", Shape.TEXT, "the directory of the server that is / here", checks.parse_remote_path),
-    Key("frontend", Shape.TEXT, "dCache's REST interface: https://host:port", checks.parse_origin),
+    Key("frontend", Shape.TEXT, "dCache's REST interface: https://host:port", checks.parse_origin, kinds=(DCACHE,)),
     Key(
         "listing",
         Shape.TEXT,
         "the source of dCache's listings: door, or frontend (in pages, for directories with very many files)",
         checks.one_of("door", "frontend"),
+        kinds=(DCACHE,),
     ),
     Key("issuer", Shape.TEXT, "the OpenID provider that issues the tokens: its address", checks.parse_address),
     Key("client_id", Shape.TEXT, "the client id of this program at the issuer"),
@@ -194,22 +230,26 @@ KEYS = (
         "your home on the storage, with {user}; the first one that exists is used",
         checks.parse_home_template,
     ),
-    Key("user", Shape.TEXT, "your user name; if it is not set, the token names it", checks.parse_user_name),
-    Key("user_claim", Shape.LIST, "the claims of the token that may hold the user name, in this order"),
+    Key(
+        "user", Shape.TEXT, "your user name; if it is not set, the token names it", checks.parse_user_name, kinds=_DOORS
+    ),
+    Key("user_claim", Shape.LIST, "the claims of the token that may hold the user name, in this order", kinds=_DOORS),
     Key(
         "user_rule",
         Shape.TEXT,
         "the rule that turns the name into {user}: plain, or cta",
         checks.one_of("plain", "cta"),
+        kinds=_DOORS,
     ),
     Key("ca", Shape.TEXT, "CA certificates to trust: a PEM file or a directory", checks.parse_existing_path),
-    Key("http_pools", Shape.FLAG, "whether a redirect may lead from https to http, without the token"),
-    Key("atomic_put", Shape.FLAG, "whether the server shows an upload only when it is complete"),
+    Key("http_pools", Shape.FLAG, "whether a redirect may lead from https to http, without the token", kinds=_DOORS),
+    Key("atomic_put", Shape.FLAG, "whether the server shows an upload only when it is complete", kinds=_DOORS),
     Key(
         "engine",
         Shape.TEXT,
         "the program that moves the bytes of files: curl (built in), or davix (its tools, for doors that redirect)",
         checks.one_of("curl", "davix"),
+        kinds=_DOORS,
     ),
     Key(
         "jobs",

@@ -89,7 +89,21 @@ def resolve_profile(
     Raises:
         ConfigError: A value is wrong or missing; the error names the file, the variable or the key.
     """
-    settings = load_settings(config_file or _settings_file(env))
+    return resolve_in(load_settings(config_file or settings_file(env)), name, overrides=overrides, env=env)
+
+
+def resolve_in(
+    settings: Settings,
+    name: str | None = None,
+    *,
+    overrides: Mapping[str, str] = NO_OVERRIDES,
+    env: Mapping[str, str] = os.environ,
+) -> Resolved:
+    """Resolve one profile as `resolve_profile` does, with the settings of a file that need not be written yet.
+
+    Raises:
+        ConfigError: A value is wrong or missing; the error names the file, the variable or the key.
+    """
     known = tuple(dict.fromkeys([*BUILT_IN, *settings.profiles]))
     chosen = _choose(name, env, settings)
     profile_name = str(chosen.value)
@@ -120,11 +134,11 @@ def resolve_profile(
 
 def profile_names(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return the names of all profiles; ConfigError if the settings file cannot be read."""
-    return tuple(dict.fromkeys([*BUILT_IN, *load_settings(_settings_file(env)).profiles]))
+    return tuple(dict.fromkeys([*BUILT_IN, *load_settings(settings_file(env)).profiles]))
 
 
-def _settings_file(env: Mapping[str, str]) -> Path | None:
-    """Return the settings file that the environment names."""
+def settings_file(env: Mapping[str, str]) -> Path | None:
+    """Return the settings file that the environment names; None if it names none."""
     try:
         return Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None
     except RuntimeError:  # pathlib knows no such home directory

@@ -42,6 +42,8 @@ def diagnose(session: Session, *, path_text: str | None = None, write: bool = Fa
         except Stopped:
             raise
         except CtadataError as error:
-            yield Finding(what, Verdict.FAIL, str(error).removesuffix(f" ({error.hint})"), error.hint or GENERAL_ADVICE)
-            if number == 0 or isinstance(error, LoginNeeded):
+            needs_login = isinstance(error, LoginNeeded)
+            words = str(error).removesuffix(f" ({error.hint})")
+            yield Finding(what, Verdict.FAIL, words, error.hint or GENERAL_ADVICE, needs_login)
+            if number == 0 or needs_login:
                 return  # all other checks would fail in the same way

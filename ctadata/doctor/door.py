@@ -11,8 +11,10 @@ from ctadata.doctor.sample_file import find_sample_file
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, Stopped, Unsupported, Untrusted
 from ctadata.http.messages import Origin
+from ctadata.http.rest import JsonClient
 from ctadata.paths import RemotePath
 from ctadata.session import Session
+from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.token import Token
 from ctadata.transfer import temp_names
@@ -65,9 +67,14 @@ class DoorChecks:
             yield _clock(ahead)
 
     def token(self) -> Iterator[Finding]:
-        """Check the token; raise LoginNeeded if there is none."""
+        """Check the token; if there is none, check the issuer and raise LoginNeeded."""
         tokens = self.session.tokens
-        token = tokens.token if isinstance(tokens, TokenProvider) else None
+        try:
+            token = tokens.token if isinstance(tokens, TokenProvider) else None
+        except LoginNeeded:
+            if self.profile.issuer:
+                yield self._issuer()
+            raise
         if token is None:
             yield Finding("token", Verdict.OK, "this profile needs none")
             return
@@ -78,6 +85,19 @@ class DoorChecks:
         advice = "run start-agent, which renews it in time" if life_left < EXPIRES_SOON else ""
         yield Finding("token", Verdict.WARN if advice else Verdict.OK, words, advice)
         yield from self._claims(token)
+
+    def _issuer(self) -> Finding:
+        """Ask the issuer what it offers to the client of the profile."""
+        try:
+            issuer = Issuer.discover(self.profile, JsonClient(ca=self.profile.ca, stop=self.session.stop), None)
+        except Stopped:
+            raise
+        except CtadataError as error:
+            return Finding("issuer", Verdict.FAIL, error.what, error.hint or GENERAL_ADVICE)
+        if not issuer.device_endpoint:
+            advice = "ask the site for the address of an issuer that has one, and set issuer in the profile"
+            return Finding("issuer", Verdict.FAIL, f"{issuer.name} answers, and offers no device flow", advice)
+        return Finding("issuer", Verdict.OK, f"{issuer.name} answers, and offers a login")
 
     def _claims(self, token: Token) -> Iterator[Finding]:
         audience = token.claim("aud")

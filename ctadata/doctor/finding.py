@@ -37,12 +37,14 @@ class Finding:
         verdict: The outcome.
         words: What the check found.
         advice: What the user can do; empty if all is well.
+        needs_login: Whether it failed because nobody has logged in.
     """
 
     what: str
     verdict: Verdict
     words: str
     advice: str = ""
+    needs_login: bool = False
 
 
 Check = Callable[[], Iterator[Finding]]

@@ -29,7 +29,8 @@ def test_a_summary_is_the_first_line_of_the_docstring(name, module, function, su
 
 
 def test_each_group_has_its_help():
-    assert {name.partition(" ")[0] for name, *_ in ENTRIES if " " in name} == set(GROUP_HELP)
+    names = {name for name, *_ in ENTRIES}
+    assert {name.partition(" ")[0] for name in names if " " in name} - names == set(GROUP_HELP)
 
 
 @pytest.fixture

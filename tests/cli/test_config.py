@@ -32,6 +32,19 @@ def test_each_value_has_its_origin(cli, tmp_path):
     assert "# profile cscs (by: built in); known: cscs, cscs-dev" in out
 
 
+def test_keys_of_other_kinds_are_shown_only_if_they_are_set(cli):
+    store = {"CTADATA_KIND": "s3", "CTADATA_ENDPOINT": "https://s3.example.org"}
+    for env, here, not_here in [
+        ({}, {"door", "frontend", "issuer", "home"}, {"endpoint", "region", "addressing", "part_size"}),
+        ({"CTADATA_KIND": "webdav"}, {"door", "http_pools"}, {"frontend", "listing", "endpoint"}),
+        (store, {"endpoint", "region", "home", "door"}, {"frontend", "http_pools", "atomic_put"}),
+    ]:
+        out = cli("config", env=env, check=0).out
+        shown = {line.removeprefix("# ").split()[0] for line in out.partition("[profiles")[2].splitlines()[1:]}
+        assert here <= shown, "the door of the built-in profile is set"
+        assert not not_here & shown
+
+
 def test_json_is_one_object(cli):
     out = cli("config", "--json", "-d", env={"CTADATA_JOBS": "3"}, check=0).out
     assert out.count("\n") == 1

@@ -105,7 +105,14 @@ class TestWithFaults:
         findings = findings_of(doctor(check=1))
         assert findings["token"]["verdict"] == "fail"
         assert "start-agent" in findings["token"]["advice"]
+        assert findings["issuer"]["verdict"] == "ok"
         assert "listing" not in findings
+
+    def test_no_token_and_an_issuer_without_a_login(self, doctor, at_box):
+        at_box.env.pop("BEARER_TOKEN")
+        findings = findings_of(doctor(env={"CTADATA_ISSUER": "https://localhost:1/"}, check=1))
+        assert findings["issuer"]["verdict"] == "fail"
+        assert "no connection" in findings["issuer"]["words"]
 
     def test_a_refused_token(self, doctor, box):
         rule = box.faults.add("door", "PROPFIND", "/*", faults.Status(401, "login failed"))

@@ -10,9 +10,11 @@ import typer
 
 from ctadata.cli import options
 from ctadata.cli.output import write_json, write_line
-from ctadata.config.keys import KEYS
-from ctadata.config.resolve import Resolved
+from ctadata.config.edit import toml_key, toml_value
+from ctadata.config.keys import BY_NAME, KEYS
+from ctadata.config.resolve import DEFAULT_VALUE, Resolved
 from ctadata.config.variables import VARIABLES
+from ctadata.errors import UsageError
 from ctadata.http.redaction import redact
 
 
@@ -28,11 +30,17 @@ def config(
       cta-data-direct -P cscs-dev config         the profile cscs-dev
       cta-data-direct config --keys              all keys and variables
       cta-data-direct config > config.toml       begin a settings file
+      cta-data-direct config init                ask for a new profile, try it,
+                                                 and write it
 
     An argument overrides an environment variable, a variable overrides the
     settings file, and the file overrides the built-in value. Secrets are not
     shown.
     """
+    if ctx.invoked_subcommand is not None:
+        if json or keys:
+            raise UsageError(f"config {ctx.invoked_subcommand} has no option {'--json' if json else '--keys'}")
+        return
     common = options.begin(ctx)
     if keys:
         lines = explain_keys()
@@ -47,19 +55,24 @@ def config(
 
 
 def as_toml(resolved: Resolved) -> Iterator[str]:
-    """Yield the lines of the profile as a TOML table, with the origin of each value in a comment."""
+    """Yield the lines of the profile as a TOML table, with the origin of each value in a comment.
+
+    Keys that are about other kinds of servers are left out if they are not set.
+    """
     absent = "" if resolved.file_exists else " (not there)"
     yield f"# profile {resolved.profile.name} (by: {resolved.chosen_by}); known: {', '.join(resolved.known)}"
     yield f"# settings file: {resolved.file}{absent}"
     for name, shown in environment().items():
         yield f"# {name}={shown} in the environment"
     yield ""
-    yield f"[profiles.{_toml_key(resolved.profile.name)}]"
+    yield f"[profiles.{toml_key(resolved.profile.name)}]"
     for key, value in resolved.values.items():
+        if resolved.profile.kind not in BY_NAME[key].kinds and value.origin == DEFAULT_VALUE:
+            continue
         if value.value is None:
             yield f"# {key} is not set"
         else:
-            yield f"{key} = {_toml(value.value)}  # {value.origin}"
+            yield f"{key} = {toml_value(value.value)}  # {value.origin}"
 
 
 def as_json(resolved: Resolved) -> dict[str, object]:
@@ -109,23 +122,3 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return list(value)
     return value if isinstance(value, (bool, int, str)) or value is None else str(value)
-
-
-def _toml(value: object) -> str:
-    plain = _plain(value)
-    if isinstance(plain, list):
-        return "[" + ", ".join(_toml(item) for item in plain) + "]"
-    if isinstance(plain, bool):
-        return str(plain).lower()
-    return str(plain) if isinstance(plain, int) else _quoted(str(plain))
-
-
-def _quoted(text: str) -> str:
-    """Return a basic string of TOML 1.0: JSON's form, but without surrogate pairs, which TOML does not have."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _toml_key(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() else _quoted(name)

@@ -70,11 +70,12 @@ def _print_finding(finding: Finding, *, json: bool) -> None:
         fields = {"what": finding.what, "verdict": str(finding.verdict), "words": finding.words}
         write_json({**fields, "advice": finding.advice or None})
     else:
-        for line in _lines(finding):
+        for line in finding_lines(finding):
             write_line(line)
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """Yield the lines that show a finding to a person."""
     yield f"{finding.verdict:<4}  {finding.what:<10}  {redact(finding.words)}"
     if finding.advice:
         yield f"{'':18}{redact(finding.advice)}"
@@ -91,7 +92,7 @@ def _report(resolved: Resolved, findings: Sequence[Finding]) -> str:
         "",
         *as_toml(resolved),
         "",
-        *(line for finding in findings for line in _lines(finding)),
+        *(line for finding in findings for line in finding_lines(finding)),
     ]
     return "\n".join(redact(line) for line in lines) + "\n"
 
