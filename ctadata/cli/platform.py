@@ -99,7 +99,8 @@ def read_endpoints(profile: str | None, token_file: Path | None = None) -> Servi
 
     if profile is not None:
         raise UsageError(
-            f"the download service has no profiles, so there is no {profile}", hint="cta-data-direct has profiles"
+            f"the download service has no profiles, so there is no {profile}",
+            hint=f"cta-data-direct has: cta-data-direct -P {profile} list",
         )
     if token_file is None:
         return ServiceEndpoints.now()

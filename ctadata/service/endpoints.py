@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctadata.config.checks import parse_address
-from ctadata.errors import ConfigError, CtadataError, LoginNeeded, UsageError
+from ctadata.errors import AccessError, ConfigError, CtadataError, LoginNeeded, UsageError
 from ctadata.http.messages import Origin
-from ctadata.stores.download_service.messages import token_page
+from ctadata.stores.download_service.messages import WITHOUT_HUB, refused_token, token_page
 from ctadata.tokens.jupyterhub import HubToken
 
 PathText = str | os.PathLike[str]
@@ -84,7 +84,7 @@ class ServiceEndpoints:
         if service in (DOWNLOADS, CERTIFICATES) and home and Origin.parse(home) != Origin.parse(service):
             raise LoginNeeded(
                 f"the token of {Origin.parse(home)}, the hub of this session, is not sent to {Origin.parse(service)}",
-                hint="name that hub's services in CTADS_URL and CTACS_URL",
+                hint=f"name that hub's services in CTADS_URL and CTACS_URL; without a hub: {WITHOUT_HUB}",
             )
         return HubToken(text, "JUPYTERHUB_API_TOKEN in the environment")
 
@@ -92,6 +92,7 @@ class ServiceEndpoints:
         """Return the name of the token's owner: JUPYTERHUB_USER, or else what the hub answers.
 
         Raises:
+            LoginNeeded: There is no token.
             ConfigError: The hub does not say whose token it is.
         """
         if self.env.get("JUPYTERHUB_USER"):
@@ -99,12 +100,16 @@ class ServiceEndpoints:
         from ctadata.http.rest import JsonClient
 
         url = token_page(self.downloadservice).removesuffix("token") + "api/user"
+        token = self.token()
         try:
-            answer = JsonClient(trusted={Origin.parse(url)}).get(url, token=self.token().text)
+            answer = JsonClient(trusted={Origin.parse(url)}).get(url, token=token.text)
             answer.raise_for_status()
             name = answer.json.get("name") if isinstance(answer.json, dict) else None
         except CtadataError as error:
-            raise ConfigError(f"the hub does not name the owner of the token: {error.what}", hint=_SAY_USER) from error
+            hint = _SAY_USER
+            if isinstance(error, AccessError):
+                hint = f"{refused_token(self.downloadservice)}; for a token that names no user, {_SAY_USER}"
+            raise ConfigError(f"the hub does not name the owner of the token: {error.what}", hint=hint) from error
         if not isinstance(name, str) or not name:
             raise ConfigError("the hub does not name the owner of the token", hint=_SAY_USER)
         return name
@@ -120,10 +125,6 @@ def _checked(url: str, what: str) -> str:
         raise ConfigError(f"{what}: {error}") from None
 
 
-_DIRECT = "cta-data-direct list, or in Python: from ctadata import direct"
-"""What reaches the storage without the JupyterHub."""
-
-
 def _advise_without_token(service: str) -> str:
     """Return the advice for a user without a token; a user with a login at the storage itself needs none there."""
     from ctadata.agent import control
@@ -135,8 +136,8 @@ def _advise_without_token(service: str) -> str:
     except CtadataError:
         logged_in = False
     if logged_in:
-        return f"you are logged in at the storage, which needs no token: {_DIRECT}"
-    return f"outside the JupyterHub: {_DIRECT}; a token for its services is at {token_page(service)}"
+        return f"you are logged in at the storage, which needs no token: {WITHOUT_HUB}"
+    return f"outside the JupyterHub: {WITHOUT_HUB}; a token for its services is at {token_page(service)}"
 
 
 def refuse_development(dev_instance: bool) -> None:

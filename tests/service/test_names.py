@@ -235,3 +235,27 @@ def test_with_a_login_of_the_agent_alone_the_error_names_the_other_command(on_pl
         run("cta-data-direct", "stop-agent", check=0)
     assert (ended.code, ended.out) == (4, "")
     assert f"(you are logged in at the storage, which needs no token: {DIRECTLY})" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [["list", "lst"], ["get", "lst/f"], ["put", "f", "plots/"], ["certificate-status"]])
+def test_a_token_that_the_hub_refuses_names_the_other_command(on_platform: Platform, monkeypatch, run, arguments):
+    Path("f").write_text("x")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "bad")
+    monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
+    ended = run("cta-data", *arguments)
+    assert ended.code in (2, 4)
+    assert f"without the JupyterHub: {DIRECTLY}" in ended.err
+    assert ended.err.count("\n") == 1
+    with pytest.raises(ctadata.api.StorageException, match=f"without the JupyterHub: {DIRECTLY}"):
+        ctadata.list_dir("lst")
+
+
+def test_the_token_of_another_hub_names_the_other_command(monkeypatch, run):
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret")
+    monkeypatch.setenv("JUPYTERHUB_PUBLIC_HUB_URL", "https://other.example/hub/")
+    monkeypatch.delenv("CTADS_URL", raising=False)
+    assert f"; without a hub: {DIRECTLY})" in run("cta-data", "list", "lst").err
+
+
+def test_a_profile_at_the_platform_names_the_other_command(run):
+    assert "cta-data-direct -P mine list" in run("cta-data", "-P", "mine", "list").err

@@ -13,6 +13,8 @@ from ctadata.printable import escape_unprintable
 KEYS = ("lst", "cta", "arc")
 """The names of the certificates: the service opens a path with that of the path's first name, or else with `arc`."""
 
+WITHOUT_HUB = "cta-data-direct list, or in Python: from ctadata import direct"
+"""What reaches the storage without the JupyterHub, as an example."""
 _ASK = "ask the administrators of the platform whether this should be allowed"
 _LOGIN_PAGES = ("/hub/api/oauth2/", "/hub/login", "/hub/oauth_login")
 _NO_CERTIFICATE = re.compile("Error while retrieving certificate: *(.*)")
@@ -29,6 +31,12 @@ def token_page(address: str) -> str:
     The service's address is `<hub's prefix>/services/<name>`.
     """
     return f"{address.partition('/services/')[0]}/hub/token"
+
+
+def refused_token(address: str) -> str:
+    """Return the advice for a user whose token the service at this address refuses."""
+    page = token_page(address)
+    return f"the token of the JupyterHub is refused; {page} creates new ones; without the JupyterHub: {WITHOUT_HUB}"
 
 
 def explain_error(error: CtadataError, path: RemotePath, address: str) -> CtadataError:
@@ -49,9 +57,10 @@ def explain_error(error: CtadataError, path: RemotePath, address: str) -> Ctadat
             status=400,
         )
     if isinstance(error, LoginNeeded):
-        error.hint = f"the service refuses the token of JUPYTERHUB_API_TOKEN; {token_page(address)} creates new ones"
+        error.hint = refused_token(address)
     elif isinstance(error, Forbidden) and "scopes are insufficient" in error.what:
-        error.hint = f"the token is not for this service; {token_page(address)} creates others"
+        page = token_page(address)
+        error.hint = f"the token is not for this service; {page} creates others; without the JupyterHub: {WITHOUT_HUB}"
     elif isinstance(error, Forbidden):
         error.hint = _ASK
     return error
@@ -71,7 +80,7 @@ def redirect_error(response: Response, address: str) -> CtadataError:
     if any(page in target for page in _LOGIN_PAGES) and Origin.parse(target) == Origin.parse(response.url):
         return LoginNeeded(
             "not logged in: the service redirects to the login page",
-            hint=f"the service refuses the token of JUPYTERHUB_API_TOKEN; {token_page(address)} creates new ones",
+            hint=refused_token(address),
             status=response.status,
         )
     words = f"the service redirects to {Origin.parse(target)}, which is not followed"
