@@ -229,9 +229,12 @@ def test_a_key_that_may_create_buckets_and_not_see_them_creates_one(site):
 def test_settings_that_a_server_takes_for_something_else_are_unsupported(site):
     s3_quirks.misunderstand_settings_of_buckets(site.stub)
     for option in ("--public-read", "--website"):
-        assert "cannot do this" in site("make-bucket", option, site.bucket, check=2).err
+        assert "cannot do this: it answers" in site("make-bucket", option, site.bucket, check=2).err
+    info = json.loads(site("bucket-info", "--json", site.bucket, check=0).out)
+    assert (info["policy"], info["website"], info["cors"]) == ("not supported", "not supported", None)
     site.stub.answer("PUT", "?website", 400, "MalformedXML")  # MinIO
-    assert "cannot do this" in site("make-bucket", "--website", site.bucket, check=2).err
+    err = site("make-bucket", "--website", site.bucket, check=2).err
+    assert "cannot do this: it answers 400 MalformedXML" in err
 
 
 @pytest.mark.parametrize("quiet", [True, False])

@@ -43,6 +43,7 @@ INDEX = "index.html"
 """The file that a website shows for a directory; S3 requires it in a website's configuration."""
 
 _REFUSED_PLACES = ("InvalidLocationConstraint", "IllegalLocationConstraint")
+_TAKEN = ("BucketAlreadyExists", "BucketAlreadyOwnedByYou")
 _NAME = re.compile("[A-Za-z0-9._-]{1,255}")  # boto3 refuses other names unsent; servers are stricter
 
 
@@ -135,7 +136,7 @@ def _allow_public_read(connection: Connection, bucket: str) -> None:
     if policy is None:
         return
     try:
-        with _unsupported_if("MalformedXML", "BucketAlready"):
+        with _unsupported_if("MalformedXML", *_TAKEN):
             connection.call("put_bucket_policy", Bucket=bucket, Policy=policy)
     except Forbidden as error:
         error.hint = "on AWS, switch off Block Public Access for this bucket first"
@@ -146,7 +147,7 @@ def _allow_public_read(connection: Connection, bucket: str) -> None:
 
 def _serve_as_website(connection: Connection, bucket: str) -> None:
     settings = {"IndexDocument": {"Suffix": INDEX}}
-    with _unsupported_if("MalformedXML", "BucketAlready", "NoSuchWebsiteConfiguration"):
+    with _unsupported_if("MalformedXML", *_TAKEN, "NoSuchWebsiteConfiguration"):
         connection.call("put_bucket_website", Bucket=bucket, WebsiteConfiguration=settings)
         stored = connection.call("get_bucket_website", Bucket=bucket)
     if not stored.get("IndexDocument"):
@@ -167,9 +168,10 @@ def _unsupported_if(*codes: str) -> Iterator[None]:
     try:
         yield
     except CtadataError as error:
-        if not any(code in error.what for code in codes):
+        code = next((code for code in codes if code in error.what), None)
+        if code is None:
             raise
-        raise _unsupported(error.what) from error
+        raise _unsupported(f"it answers {error.status} {code}") from error
 
 
 def _get_policy(connection: Connection, bucket: str) -> str | None:

@@ -23,6 +23,7 @@ from ctadata.errors import (
     ServerTrouble,
     TemporaryError,
     TimedOut,
+    Unsupported,
 )
 from ctadata.http.client import Client
 from ctadata.http.credentials import SigningKey
@@ -310,6 +311,8 @@ class Connection:
             accept=accept,
             sign=sign,
         )
+        if b"<ListBucketResult" in received[:200]:  # no operation here asks for the objects of a bucket
+            raise Unsupported("this server cannot do this: it answers with a list of objects")
         return response_for_boto3(response, bytes(received))
 
     def clean_up(self, action: Callable[[], object]) -> None:

@@ -168,6 +168,7 @@ def error_of_code(
     meaning = CODES.get(code) or (_DENIED if status == 403 else find_meaning("", status, ""))
     if method in _WRITES and (meaning is _DENIED or status == 412):
         meaning = _READ_ONLY if meaning is _DENIED else _TAKEN
+    message = "" if message == code else message
     details = " ".join(filter(None, (str(status or ""), sanitize(code), sanitize(message))))
     return meaning.error(f"{meaning.words}: {details}", hint=meaning.hint, status=status, retry_after=retry_after)
 
