@@ -44,6 +44,7 @@ class Entry:
         has_twin: Whether a file and a collection have this name (S3), so that they cannot both exist on a local disk.
         kept_mtime: The mtime of the uploaded local file, if the store keeps it beside its own.
         is_catalogued: Whether size and checksums come from a catalogue. A file that differs is then no newer version.
+        response: The response that the entry was read from, if the store can tell more from it; see `Describes`.
     """
 
     path: RemotePath
@@ -57,10 +58,11 @@ class Entry:
     has_twin: bool = False
     kept_mtime: float | None = None
     is_catalogued: bool = False
+    response: object = field(default=None, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickle needs: a mapping proxy cannot be pickled, so the checksums go as a dictionary."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        """Return what pickle needs: all but the response; a mapping proxy cannot be pickled, so a dictionary goes."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "response"}
         return _restore, ({**values, "checksums": dict(self.checksums)},)
 
     @property

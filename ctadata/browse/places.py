@@ -270,10 +270,13 @@ class Site:
         """Return locality, checksums and tag, and what the site's frontend or S3 server says beside."""
         session = self.session
         known = {"locality": with_current_locality(session.store, entry).locality or "", "etag": entry.etag or ""}
-        known |= get_digests(session.store, entry)
         if isinstance(session.store, Describes) and not entry.is_directory:
-            for name, value in session.store.describe(entry.path).items():
+            digests, more = session.store.describe(entry)
+            known |= digests
+            for name, value in more.items():
                 known |= {name: value} if isinstance(value, str) else {f"{name} {key}": it for key, it in value.items()}
+        else:
+            known |= get_digests(session.store, entry)
         if session.profile.frontend:
             details = session.site.frontend.details(entry.path)
             known |= {"qos": details.quality or "", "labels": ", ".join(details.labels), "id": details.pnfsid or ""}

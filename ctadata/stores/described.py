@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from ctadata.paths import RemotePath
+from ctadata.entries import Entry
+
+Description = Mapping[str, str | Mapping[str, str]]
+"""What a server says about a file: a value, or names with values, for each word."""
 
 
 @runtime_checkable
 class Describes(Protocol):
     """A store whose files have metadata of their own, such as S3."""
 
-    def describe(self, path: RemotePath) -> Mapping[str, str | Mapping[str, str]]:
-        """Return what the server says about a file beside its entry: a value, or names with values, for each word.
+    def describe(self, entry: Entry) -> tuple[Mapping[str, str], Description]:
+        """Return the digests of a file, and what the server says about it beside its entry.
+
+        An entry that `info` has just returned needs no further request for what its response has told.
 
         Raises:
             NotFound: There is no such file.

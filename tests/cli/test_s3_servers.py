@@ -418,6 +418,7 @@ def test_no_command_sends_more_requests_than_it_needs(site):
     assert asked_by(site, "list", here) == ["GET"]
     assert asked_by(site, "list", "-r", here) == ["GET"]
     assert asked_by(site, "list", f"{here}/00") == ["GET", "HEAD", "HEAD"]  # a file
+    assert asked_by(site, "stat", f"{here}/00") == ["HEAD", "GET"]  # the tags
     assert asked_by(site, "rm", f"{here}/00") == ["HEAD", "DELETE"]
     for get in (["get", f"{here}/01"], ["get", "-j1", f"{here}/01", "x"], ["cat", f"{here}/01"]):
         assert asked_by(site, *get) == ["GET"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ from ctadata.errors import NotFound, NothingMatched
 from ctadata.namespace.digests import get_digests
 from ctadata.printable import escape_unprintable
 from ctadata.progress import units
-from ctadata.stores.described import Describes
+from ctadata.stores.described import Describes, Description
 
 
 def stat(
@@ -41,8 +40,12 @@ def stat(
 
         def print_entry(entry: Entry) -> None:
             store = context.session.store
-            whole = dataclasses.replace(entry, checksums=get_digests(store, entry))
-            more = store.describe(entry.path) if isinstance(store, Describes) and not entry.is_directory else {}
+            more: Description = {}
+            if isinstance(store, Describes) and not entry.is_directory:
+                digests, more = store.describe(entry)
+            else:
+                digests = get_digests(store, entry)
+            whole = dataclasses.replace(entry, checksums=digests)
             if json:
                 write_json({**entry_as_json(whole), **({"object": more} if more else {})})
             else:
@@ -52,7 +55,7 @@ def stat(
         command_context.for_each(command_context.find_all(context.session, paths), print_entry)
 
 
-def lines(entry: Entry, more: Mapping[str, str | Mapping[str, str]] | None = None) -> list[str]:
+def lines(entry: Entry, more: Description | None = None) -> list[str]:
     """Return the path, followed by one line for each known value.
 
     Args:

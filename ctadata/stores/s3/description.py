@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 from xml.etree.ElementTree import ParseError, fromstring
 
+from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, Unsupported
-from ctadata.http.messages import NO_HEADERS, Headers
+from ctadata.http.messages import NO_HEADERS, Headers, Response
+from ctadata.stores.described import Description
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.alias import REDIRECT
+from ctadata.stores.s3.alias import REDIRECT, resolve_alias
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.head import head
+from ctadata.stores.s3.head import digests_of_object, head
 
 METADATA = "x-amz-meta-"
 """The beginning of the header of each piece of metadata."""
@@ -179,15 +181,25 @@ def _keeps_tags(connection: Connection, name: Name, asked: str) -> bool:
         return False
 
 
-def describe(connection: Connection, name: Name) -> dict[str, str | dict[str, str]]:
-    """Return all that the server says about an object beside its entry.
+def describe(connection: Connection, name: Name, entry: Entry) -> tuple[Mapping[str, str], Description]:
+    """Return the digests of an object, and all that the server says about it beside its entry.
+
+    Args:
+        connection: The server; it is asked for the tags, and for what the entry's response does not tell.
+        name: The object.
+        entry: Its entry.
 
     Returns:
-        The words of the headers (`content_type`, `storage_class`, `encryption`, `version_id` and others) with their
-        values, and `metadata` and `tags` with their own names and values. What the object does not have is left out,
-        and so are tags that the key may not read.
+        The digests, those of the file if the object is an alias; and the words of the headers (`content_type`,
+        `storage_class`, `encryption`, `version_id` and others) with their values, and `metadata` and `tags` with their
+        own names and values. What the object does not have is left out, and so are tags that the key may not read.
     """
-    headers = head(connection, name).headers
+    if entry.alias_of is None and isinstance(entry.response, Response):
+        file, of_file = name, entry.response
+    else:
+        file, of_file = resolve_alias(connection, name)
+    headers = of_file.headers if file == name else head(connection, name).headers
+    digests = digests_of_object(connection, file, of_file.headers)
     known: dict[str, str | dict[str, str]] = {
         word: value for header, word in _SHOWN.items() if (value := headers.get(header))
     }
@@ -199,4 +211,4 @@ def describe(connection: Connection, name: Name) -> dict[str, str | dict[str, st
     except CtadataError as error:
         if not isinstance(error, Forbidden | Unsupported) and error.status not in (400, 404):
             raise
-    return known
+    return digests, known

@@ -31,4 +31,6 @@ def entry_of(path: RemotePath, response: Response, alias_of: str | None = None) 
     size = object_size(headers)
     locality = locality_of(headers.get("x-amz-storage-class"), headers.get("x-amz-restore"))
     kept = kept_mtime(response)
-    return Entry(path, Kind.FILE, size, modified, etag, locality=locality, alias_of=alias_of, kept_mtime=kept)
+    return Entry(
+        path, Kind.FILE, size, modified, etag, locality=locality, alias_of=alias_of, kept_mtime=kept, response=response
+    )

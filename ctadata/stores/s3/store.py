@@ -15,6 +15,7 @@ from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, Uns
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, TreeCount, Written
+from ctadata.stores.described import Description
 from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.s3.address import Name, resolve_name
@@ -82,10 +83,10 @@ class S3Store:
         with add_path_to_errors(path):
             return self.uploads.is_that_of(self.connection, self.name(path))
 
-    def describe(self, path: RemotePath) -> Mapping[str, str | Mapping[str, str]]:
-        """Return what the server says about an object beside its entry; see `Describes`."""
-        with add_path_to_errors(path):
-            return describe(self.connection, self.name(path))
+    def describe(self, entry: Entry) -> tuple[Mapping[str, str], Description]:
+        """Return the digests of an object, and what the server says about it beside its entry; see `Describes`."""
+        with add_path_to_errors(entry.path):
+            return describe(self.connection, self.name(entry.path), entry)
 
     def info(self, path: RemotePath) -> Entry:
         """Return the entry of an object or a directory; an alias has the size, time and tag of its file.
