@@ -59,6 +59,6 @@ def test_an_error_whose_initialiser_wants_more_is_pickled_too(error: CtadataErro
 @pytest.mark.parametrize("checksums", [None, {"adler32": "00000001"}])
 def test_an_entry_is_pickled(checksums: dict[str, str] | None) -> None:
     known = {} if checksums is None else {"checksums": checksums}
-    entry = Entry(RemotePath.parse("/lst/a"), Kind.FILE, 3, 1.5, '"tag"', locality="ONLINE", response=lambda: 0, **known)
+    entry = Entry(RemotePath.parse("/lst/a"), Kind.FILE, 3, locality="ONLINE", response=lambda: 0, **known)
     there = pickle.loads(pickle.dumps(entry))
     assert (there, there.response) == (entry, None)

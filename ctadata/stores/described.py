@@ -18,7 +18,7 @@ class Describes(Protocol):
     def describe(self, entry: Entry) -> tuple[Mapping[str, str], Description]:
         """Return the digests of a file, and what the server says about it beside its entry.
 
-        An entry that `info` has just returned needs no further request for what its response has told.
+        The response that an entry of `info` was read from is not requested again.
 
         Raises:
             NotFound: There is no such file.

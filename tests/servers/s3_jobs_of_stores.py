@@ -217,12 +217,22 @@ def two_keys_by_boto3(at: Visit) -> None:
     reader.list_objects_v2(Bucket=at.bucket)
     with pytest.raises(reader.exceptions.ClientError):
         reader.put_object(Bucket=at.bucket, Key="a", Body=b"a")
+    link_by_boto3(at, reader)
 
 
 def session_by_boto3(at: Visit) -> None:
     allowed = {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]}
     session = at.site.session(at.keys, "somebody", {"Version": "2012-10-17", "Statement": [allowed]})
-    at.site.client(session).list_objects_v2(Bucket=at.bucket)
+    client = at.site.client(session)
+    client.list_objects_v2(Bucket=at.bucket)
+    link_by_boto3(at, client)
+
+
+def link_by_boto3(at: Visit, client: Any) -> None:
+    at.boto3.put_object(Bucket=at.bucket, Key="linked", Body=b"linked")
+    asked = {"Bucket": at.bucket, "Key": "linked"}
+    with urllib.request.urlopen(client.generate_presigned_url("get_object", asked)) as answer:
+        assert answer.read() == b"linked"
 
 
 def open_website_by_boto3(at: Visit) -> None:

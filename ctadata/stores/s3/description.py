@@ -55,6 +55,7 @@ _SHOWN = {
 _DROPPED = {
     REDIRECT: ("keeps no redirects", "leave --redirect-to out"),
     ENCRYPTION: ("has not encrypted it", "delete the file, or leave --sse out and encrypt it before the upload"),
+    STORAGE_CLASS: ("keeps it in another storage class", "leave --storage-class out"),
     TAGS: ("keeps no tags, or does not tell them", "leave --tags out"),
 }
 """The headers that some servers accept and drop, with the words for that and a hint."""
@@ -142,10 +143,10 @@ def get_tags(connection: Connection, name: Name) -> dict[str, str]:
 
 
 def check_is_kept(connection: Connection, name: Name, headers: Mapping[str, str]) -> None:
-    """Raise Unsupported if the server has stored an upload without the redirect, encryption or tags asked for.
+    """Raise Unsupported if the server has stored an upload, and dropped redirect, encryption, storage class or tags.
 
-    MinIO and S3Proxy drop redirects; versitygw and s3rver overlook the encryption, and s3rver the tags. A server that
-    has kept what a header said is not asked about this header again.
+    MinIO and S3Proxy drop redirects; versitygw overlooks encryption and storage class, s3rver encryption and tags. A
+    server that has kept what a header said is not asked about this header again.
 
     Args:
         connection: The server.
@@ -158,15 +159,17 @@ def check_is_kept(connection: Connection, name: Name, headers: Mapping[str, str]
         return
     found = head(connection, name).headers if asked.keys() - {TAGS} else Headers()
     for header, value in asked.items():
-        if not (_keeps_tags(connection, name, value) if header == TAGS else _is_kept(found.get(header), value)):
+        if not (_keeps_tags(connection, name, value) if header == TAGS else _is_kept(header, found.get(header), value)):
             what, option = _DROPPED[header]
             raise Unsupported(f"the file is uploaded, but this server {what}: it has dropped {header}", hint=option)
         known.add((name.bucket, header))
 
 
-def _is_kept(found: str | None, asked: str) -> bool:
-    """Return whether an object has an encryption or a redirect; a server may write an address in its own way."""
-    return found == asked if asked in ("AES256", "aws:kms") else found is not None
+def _is_kept(header: str, found: str | None, asked: str) -> bool:
+    """Return whether an object has what was asked for; a server may write the address of a redirect in its own way."""
+    if header == STORAGE_CLASS:
+        return (found or "STANDARD") == asked
+    return found is not None if header == REDIRECT else found == asked
 
 
 def _keeps_tags(connection: Connection, name: Name, asked: str) -> bool:
