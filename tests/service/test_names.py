@@ -237,12 +237,12 @@ def test_with_a_login_of_the_agent_alone_the_error_names_the_other_command(on_pl
     assert f"(you are logged in at the storage, which needs no token: {DIRECTLY})" in ended.err
 
 
-@pytest.mark.parametrize("arguments", [["list", "lst"], ["get", "lst/f"], ["put", "f", "plots/"], ["certificate-status"]])
-def test_a_token_that_the_hub_refuses_names_the_other_command(on_platform: Platform, monkeypatch, run, arguments):
+@pytest.mark.parametrize("line", ["list lst", "get lst/f", "put f plots/", "certificate-status"])
+def test_a_token_that_the_hub_refuses_names_the_other_command(on_platform: Platform, monkeypatch, run, line):
     Path("f").write_text("x")
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "bad")
     monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
-    ended = run("cta-data", *arguments)
+    ended = run("cta-data", *line.split())
     assert ended.code in (2, 4)
     assert f"without the JupyterHub: {DIRECTLY}" in ended.err
     assert ended.err.count("\n") == 1
