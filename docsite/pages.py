@@ -22,7 +22,7 @@ ABOVE = {
     "code-of-conduct.md": "CODE_OF_CONDUCT.md",
 }
 """Pages of the site, and the files outside of `docs` that they come from."""
-WEIGHTS = {"design/": "exclude: true", "changelog.md": "boost: 0.3", "guides/troubleshooting.md": "boost: 4"}
+WEIGHTS = {"design/": "exclude: true", "changelog.md": "boost: 0.3", "guides/troubleshooting.md": "boost: 5"}
 """Weights in the search: the pages of developers would hide the cures of errors."""
 MERMAID = re.compile(r"```mermaid\n.*?```\n", re.DOTALL)
 
@@ -46,8 +46,10 @@ def write_sources(folder: Path) -> Path:
     for page in (folder / "docs").rglob("*.md"):
         page.write_text(_adapt(page.relative_to(folder / "docs").as_posix(), page.read_text()))
     configuration = folder / "mkdocs.yml"
-    text = (ROOT / "mkdocs.yml").read_text()
-    configuration.write_text(text.replace("paths: [.]", f"paths: [{ROOT}]").replace("- Commands:\n", _navigation()))
+    text = (ROOT / "mkdocs.yml").read_text().replace("- Commands:\n", _navigation())
+    for key, path in (("paths: [", "."), ("custom_dir: ", "docsite/theme")):
+        text = text.replace(f"{key}{path}", f"{key}{ROOT / path}")
+    configuration.write_text(text)
     return configuration
 
 

@@ -1,6 +1,5 @@
 """The site builds strictly and loads nothing from elsewhere; its pictures show what the program prints."""
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -12,18 +11,6 @@ PATIENCE = 900
 LOADED = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*?\bsrc="?([^"\s>]+)|<link\b[^>]*?\brel="?(?:stylesheet|icon|pre\w+)[^>]*?\bhref="?([^"\s>]+)"""
 )
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as bin/docs builds it; a warning ends the build."""
-    folder, program = tmp_path_factory.mktemp("site"), ROOT / ".venv/docs/bin"
-    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    sources = [program / "python", "-m", "docsite.pages", folder / "sources"]
-    subprocess.run(sources, cwd=ROOT, env=env, check=True, timeout=PATIENCE)
-    build = [program / "mkdocs", "build", "--quiet", "--strict", "--config-file", folder / "sources/mkdocs.yml"]
-    subprocess.run([*build, "--site-dir", folder / "html"], cwd=ROOT, env=env, check=True, timeout=PATIENCE)
-    return folder / "html"
 
 
 @pytest.mark.full("site")
