@@ -262,7 +262,7 @@ Jobs = Annotated[
         "-j",
         "--jobs",
         metavar="N",
-        help="The number of files in work at a time, 1 to 64; the usual number follows the servers' answers.",
+        help="The number of files in work at a time, 1 to 128; the usual number follows the servers' answers.",
     ),
 ]
 Via = Annotated[

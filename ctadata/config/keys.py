@@ -254,9 +254,9 @@ KEYS = (
     Key(
         "jobs",
         Shape.COUNT,
-        "the largest number of files at a time, and of requests to one server: 1 to 64; "
+        "the largest number of files at a time, and of requests to one server: 1 to 128; "
         "unset: 8 large files, and as many requests as the server answers well",
-        checks.integer_between(1, 64),
+        checks.integer_between(1, 128),
     ),
     Key("notice", Shape.TEXT, "a text that is shown before an upload"),
 )

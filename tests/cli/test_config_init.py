@@ -126,7 +126,7 @@ class TestRefused:
             (["mine", "--door", "https://ada:hunter2@a:1"], "--door: must be an address without user"),
             (["mine", "--kind", "ftp"], "--kind: must be dcache or webdav or s3, not 'ftp'"),
             (["mine", "--set", "jbos=3"], "--set jbos=3: there is no key 'jbos'; did you mean jobs?"),
-            (["mine", "--set", "jobs=99"], "--set jobs: must be a whole number from 1 to 64, not '99'"),
+            (["mine", "--set", "jobs=999"], "--set jobs: must be a whole number from 1 to 128, not '999'"),
             (["mine", "--kind", "s3", "--door", "https://a:1"], "the key door is for dcache and webdav, and this"),
             (["my box", "--door", "https://a:1"], "profile 'my box': a name holds letters"),
             (["mine", "-P", "other"], "two profiles are named, other and mine"),

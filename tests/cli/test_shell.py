@@ -85,8 +85,8 @@ class TestUsageErrors:
             (["get", "a", "-j"], "get: option '-j' requires an argument (see cta-data-direct get --help)"),
             (["config", "-d", "-P", "cscs"], "two profiles are named, cscs-dev and cscs"),
             (["config", "-P", "cscsdev"], "there is no profile 'cscsdev'; did you mean cscs-dev? (known: "),
-            (["get", "-j", "many", "a"], "command line: jobs: must be a whole number from 1 to 64, not 'many'"),
-            (["get", "-j", "0", "a"], "command line: jobs: must be a whole number from 1 to 64, not '0'"),
+            (["get", "-j", "many", "a"], "command line: jobs: must be a whole number from 1 to 128, not 'many'"),
+            (["get", "-j", "0", "a"], "command line: jobs: must be a whole number from 1 to 128, not '0'"),
             (["list", "/a/../b"], "'..' cannot be a name in a remote path"),
         ],
     )

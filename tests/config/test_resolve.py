@@ -258,8 +258,8 @@ class TestMistakesInTheFile:
             ("[profiles.cscs]\ndoor = 5", "[profiles.cscs] door: must be a text in quotes, not 5"),
             ('[profiles.cscs]\njobs = "many"', "jobs: must be a whole number, not 'many'"),
             ("[profiles.cscs]\njobs = true", "jobs: must be a whole number, not True"),
-            ("[profiles.cscs]\njobs = 0", "jobs: must be a whole number from 1 to 64, not '0'"),
-            ("[profiles.cscs]\njobs = 65", "jobs: must be a whole number from 1 to 64"),
+            ("[profiles.cscs]\njobs = 0", "jobs: must be a whole number from 1 to 128, not '0'"),
+            ("[profiles.cscs]\njobs = 129", "jobs: must be a whole number from 1 to 128"),
             ('[profiles.cscs]\nhttp_pools = "yes"', "http_pools: must be true or false, not 'yes'"),
             ("[profiles.cscs]\nhome = [1]", "home: must be a list of texts, not [1]"),
             ('[profiles.cscs]\nhome = ["u/{name}"]', "'u/{name}' may hold {user} and no other braces"),
@@ -397,7 +397,7 @@ class TestOtherMistakes:
 
     def test_wrong_values_in_the_environment(self):
         assert refused(env={"CTADATA_JOBS": "many"}) == (
-            "CTADATA_JOBS in the environment: jobs: must be a whole number from 1 to 64, not 'many'"
+            "CTADATA_JOBS in the environment: jobs: must be a whole number from 1 to 128, not 'many'"
         )
         assert "must be true or false, not 'maybe'" in refused(env={"CTADATA_HTTP_POOLS": "maybe"})
         assert "must be https" in refused(env={"CTADATA_TOKEN_ORIGINS": "https://a,http://b"})
