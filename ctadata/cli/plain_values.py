@@ -28,18 +28,18 @@ class _PlainParameters:
                 parameter._runtime_param = _PlainConversion()
         return parameters
 
-
-class PlainCommand(_PlainParameters, TyperCommand):
-    """A command whose options and arguments take plain values."""
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the command line; a mistake in it belongs to this command, also if the parser does not say so."""
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, args)  # type: ignore[misc, no-any-return]
         except Exception as error:
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
             raise
+
+
+class PlainCommand(_PlainParameters, TyperCommand):
+    """A command whose options and arguments take plain values."""
 
 
 class PlainGroup(_PlainParameters, TyperGroup):
