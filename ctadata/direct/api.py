@@ -63,7 +63,7 @@ def list_dir(
         Forbidden: Your token is valid, but it does not allow this.
         TemporaryError: The server is busy or cannot be reached. All errors are in `ctadata.errors`.
 
-    Example:
+    Examples:
         >>> for path in direct.list_dir("cta/DL1", recursive=True):
         ...     print(path, path.size)
     """
@@ -100,7 +100,7 @@ def fetch_and_save_file(
         LocalError: The local file cannot be written.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.fetch_and_save_file("cta/DL1/run1.h5", "data/")
         104857600
     """
@@ -137,7 +137,7 @@ def fetch_and_save_file_or_dir(
             and `done` the sizes of the others.
         CtadataError: Any error that `fetch_and_save_file` raises.
 
-    Example:
+    Examples:
         >>> direct.fetch_and_save_file_or_dir("cta/DL1", recursive=True, save_to_fn="data")
     """
     client = APIClient(dev_instance)
@@ -179,7 +179,7 @@ def upload_file(
         IntegrityError: The storage's checksum differs from the local file's.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.upload_file("latest.txt", "results/")
     """
     return APIClient(dev_instance).upload_file(
@@ -215,7 +215,7 @@ def upload_dir(
         PartialFailure: Some files failed; all others were uploaded. `failures` has one error for each failed file.
         CtadataError: Any error that `upload_file` raises.
 
-    Example:
+    Examples:
         >>> direct.upload_dir("plots", "results/plots")
     """
     return APIClient(dev_instance).upload_dir(
@@ -232,7 +232,7 @@ def webdav4_client(*, dev_instance: bool = False) -> WebDAV4Client:
     Args:
         dev_instance: As in `list_dir`.
 
-    Example:
+    Examples:
         >>> client = direct.webdav4_client()
         >>> client.ls("cta/DL1", detail=False)
     """

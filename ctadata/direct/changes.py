@@ -31,7 +31,7 @@ def mkdir(path: PathText, parents: bool = False, *, dev_instance: bool = False) 
         NotFound: The directory above does not exist, and `parents` is false.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.mkdir("home:results/2026", parents=True)
     """
     from ctadata.namespace.mkdir import make_directory
@@ -66,7 +66,7 @@ def mv(
         PartialFailure: Some of several failed; all others were moved.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.mv("home:old.h5", "home:archive/")
         ['lst/users/ada/archive/old.h5']
     """
@@ -107,7 +107,7 @@ def rm(
         PartialFailure: Some of several failed; all others were deleted.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.rm("home:results/*.tmp")
         ['lst/users/ada/results/a.tmp']
     """
@@ -166,7 +166,7 @@ def rmdir(path: PathText, *, dev_instance: bool = False) -> None:
         NotFound: The directory does not exist.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.rmdir("home:results/2025")
     """
     from ctadata.namespace.remove import refuse_home, remove_empty

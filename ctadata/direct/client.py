@@ -41,7 +41,7 @@ class APIClient:
     Args:
         dev_instance: Use the development site, the profile `cscs-dev`. Otherwise `CTADATA_PROFILE` chooses the site.
 
-    Example:
+    Examples:
         >>> client = APIClient()
         >>> client.list_dir("cta/DL1")
     """

@@ -33,7 +33,7 @@ def login(*, secret: str | None = None, dev_instance: bool = False) -> Status:
         TemporaryError: The issuer cannot be reached.
         LocalError: The token cannot be written to disk.
 
-    Example:
+    Examples:
         >>> direct.login().user
         'ada'
     """
@@ -45,7 +45,7 @@ def login(*, secret: str | None = None, dev_instance: bool = False) -> Status:
 def start_agent_daemon() -> Status:
     """Do the same as `login`, under the name of version 0.6.
 
-    Example:
+    Examples:
         >>> direct.start_agent_daemon().running
         True
     """
@@ -61,7 +61,7 @@ def agent_status(*, dev_instance: bool = False) -> Status:
     Returns:
         An object with `running`, `user`, `expires_at` (seconds since 1970), `login_needed`, `last_error` and more.
 
-    Example:
+    Examples:
         >>> if direct.agent_status().login_needed:
         ...     direct.login()
     """

@@ -67,7 +67,7 @@ def get_many(
         UsageError: The executor forks its processes. A fork of a process with threads may wait for ever.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> files = direct.list_dir("cta/DL1", recursive=True)
         >>> direct.get_many(files, "data", base="cta/DL1", executor=4).done
         12000
@@ -113,7 +113,7 @@ def put_many(
         UsageError: The executor forks its processes.
         CtadataError: Any error that `upload_file` raises.
 
-    Example:
+    Examples:
         >>> direct.put_many(["a/1.h5", "a/2.h5"], "results", base="plots", executor=4).done
         2
     """

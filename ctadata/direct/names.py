@@ -41,7 +41,7 @@ def stat(path: PathText, *, dev_instance: bool = False) -> Listed:
         NotFound: No such file or directory exists.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.stat("cta/DL1/run1.h5").checksums
         {'adler32': '11e60398'}
     """
@@ -62,7 +62,7 @@ def exists(path: PathText, *, dev_instance: bool = False) -> bool:
     Raises:
         CtadataError: Any error that `list_dir` raises, except `NotFound`.
 
-    Example:
+    Examples:
         >>> direct.exists("cta/DL1/run_*.h5")
         True
     """
@@ -102,7 +102,7 @@ def find(
         NotFound: The directory does not exist.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.find("home:", name=["*.tmp", "*.bak"], size="+10M", older="7d")
     """
     from ctadata.namespace.find import Criteria
@@ -136,7 +136,7 @@ def tree(path: PathText, depth: int | None = None, *, dev_instance: bool = False
         NotFound: The directory does not exist.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> print(direct.tree("cta/DL1", depth=2))
     """
     from ctadata.namespace.tree import draw_tree
@@ -161,7 +161,7 @@ def du(path: PathText, depth: int | None = 0, *, dev_instance: bool = False) -> 
         NotFound: The directory does not exist.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.du("cta/DL1")
         {'cta/DL1/': 104857600}
     """
@@ -189,7 +189,7 @@ def checksum(path: PathText, algorithm: str | None = None, *, dev_instance: bool
         NotFound: No such file exists.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.checksum("cta/DL1/run1.h5")
         ('adler32', '11e60398')
     """
@@ -209,7 +209,7 @@ def get_home(*, dev_instance: bool = False) -> str:
         ConfigError: The profile leads to no home.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.get_home()
         'lst/users/ada/'
     """

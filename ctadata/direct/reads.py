@@ -37,7 +37,7 @@ def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance
         IntegrityError: The bytes do not match the checksum.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> direct.cat("cta/DL1/run1.fits", stop=2880)[:6]
         b'SIMPLE'
     """
@@ -78,7 +78,7 @@ def open(path: PathText, mode: str = "rb", *, stage: bool = False, dev_instance:
         ConfigError: fsspec is not installed (`pip install 'ctadata[fsspec]'`).
         CtadataError: Any error that `list_dir` raises; each is an `OSError` too.
 
-    Example:
+    Examples:
         >>> with direct.open("lst/run1/events.h5") as file, h5py.File(file) as events:
         ...     energies = events["energy"][:]
     """
@@ -122,7 +122,7 @@ def local(path: PathText, *, stage: bool = False, progress: Progress | None = No
         UsageError: The path is a directory, or `CTADATA_CACHE_SIZE` is no size.
         CtadataError: Everything that `fetch_and_save_file` raises.
 
-    Example:
+    Examples:
         >>> from gammapy.data import EventList
         >>> events = EventList.read(direct.local("lst/run1/events.fits.gz"))
     """
@@ -156,7 +156,7 @@ def subset(path: PathText, nodes: Sequence[str], to: PathText | None = None, *, 
         ConfigError: h5py or fsspec is not installed (`pip install 'ctadata[fsspec]' h5py`).
         CtadataError: Any error that `local` raises.
 
-    Example:
+    Examples:
         >>> table = "/dl2/event/telescope/parameters/LST_LSTCam"
         >>> from ctapipe.io import read_table
         >>> events = read_table(direct.subset("lst/run1/dl2.h5", [table]), table)

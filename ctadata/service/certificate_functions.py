@@ -41,7 +41,7 @@ def upload_personal_certificate(
         Forbidden: The service refused the certificate.
         LoginNeeded: There is no token, or the service does not accept it.
 
-    Example:
+    Examples:
         >>> ctadata.upload_personal_certificate("proxy.pem", "lst")["validity"]
     """
     client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
@@ -76,7 +76,7 @@ def upload_certificate(
     Raises:
         CtadataError: Any error that `upload_personal_certificate` raises.
 
-    Example:
+    Examples:
         >>> ctadata.upload_certificate("proxy.pem")["certificate_key"]
         'cta'
     """
@@ -112,7 +112,7 @@ def upload_shared_certificate(
         Forbidden: You are not an admin, or the service refused the certificate.
         CtadataError: Any error that `upload_personal_certificate` raises.
 
-    Example:
+    Examples:
         >>> ctadata.upload_shared_certificate("robot.pem")["certificateUploaded"]
         True
     """
@@ -143,7 +143,7 @@ def certificate_status(
     Raises:
         LoginNeeded: There is no token, or the service does not accept it.
 
-    Example:
+    Examples:
         >>> ctadata.certificate_status()["keys"]["lst"]
         'good: the storage opens with it'
     """

@@ -56,7 +56,7 @@ class APIClient:
     Raises:
         UsageError: `dev_instance` is true.
 
-    Example:
+    Examples:
         >>> client = ctadata.APIClient()
         >>> client.list_dir("lst/DL1")
     """

@@ -49,7 +49,7 @@ def list_dir(
         Forbidden: The storage does not allow this.
         TemporaryError: The service is busy or cannot be reached. All errors are in `ctadata.errors`.
 
-    Example:
+    Examples:
         >>> for path in ctadata.list_dir("lst/DL1"):
         ...     print(path, path.size)
     """
@@ -94,7 +94,7 @@ def fetch_and_save_file(
         LocalError: The local file cannot be written.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> ctadata.fetch_and_save_file("lst/DL1/run1.h5", "data/")
         104857600
     """
@@ -135,7 +135,7 @@ def fetch_and_save_file_or_dir(
             and `done` the sizes of the others.
         CtadataError: Any error that `fetch_and_save_file` raises.
 
-    Example:
+    Examples:
         >>> ctadata.fetch_and_save_file_or_dir("lst/DL1", recursive=True)
     """
     client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
@@ -178,7 +178,7 @@ def upload_file(
         IntegrityError: The checksum on the storage differs from the local file's.
         CtadataError: Any error that `list_dir` raises.
 
-    Example:
+    Examples:
         >>> ctadata.upload_file("latest.txt", "results/")
     """
     client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
@@ -215,7 +215,7 @@ def upload_dir(
         PartialFailure: Some files failed; all others were uploaded. `failures` has one error for each failed file.
         CtadataError: Any error that `upload_file` raises.
 
-    Example:
+    Examples:
         >>> ctadata.upload_dir("plots", "results/plots")
     """
     client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
@@ -244,7 +244,7 @@ def webdav4_client(
     Raises:
         LoginNeeded: There is no token.
 
-    Example:
+    Examples:
         >>> client = ctadata.webdav4_client()
         >>> client.ls("lst/DL1", detail=False)
     """

@@ -139,5 +139,5 @@ def test_every_function_is_documented_and_exported(module: ModuleType) -> None:
     }
     public = {name for name in functions if not name.startswith("_")}
     assert public <= set(direct.__all__)
-    assert all("Example:" in str(inspect.getdoc(getattr(direct, name))) for name in public)
+    assert all("Examples:" in str(inspect.getdoc(getattr(direct, name))) for name in public)
     assert all("dev_instance" in inspect.signature(getattr(direct, name)).parameters for name in public)
