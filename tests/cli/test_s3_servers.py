@@ -226,6 +226,19 @@ def test_a_key_that_may_create_buckets_and_not_see_them_creates_one(site):
     assert "exists already" in site("make-bucket", site.bucket, check=8).err
 
 
+@pytest.mark.parametrize("size", [1, len(CONTENT)])
+def test_a_key_that_may_write_and_not_look_uploads_where_tags_are_no_md5(site, size):
+    """The server has compared the MD5 that is sent along, and the receipt names no comparison of ours."""
+    s3_quirks.encrypt_with_kms(site.stub)
+    for method, part in (("HEAD", "/d/"), ("GET", "/d/"), ("GET", "prefix=d"), ("GET", "uploads")):
+        site.stub.answer(method, part, 403, "AccessDenied")
+    Path("a").write_bytes(CONTENT[:size])
+    end = site("put", "--json", "a", f"s3://{site.bucket}/d/", check=0)
+    assert json.loads(end.out)["verified"] == ""
+    assert all("content-md5" in asked.headers for asked in site.stub.requests("PUT", "/d/a")[-3:])
+    assert site.client.get_object(Bucket=site.bucket, Key="d/a")["Body"].read() == CONTENT[:size]
+
+
 def test_settings_that_a_server_takes_for_something_else_are_unsupported(site):
     s3_quirks.misunderstand_settings_of_buckets(site.stub)
     for option in ("--public-read", "--website"):
