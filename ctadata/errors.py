@@ -35,13 +35,11 @@ and an exit code.
 
 from __future__ import annotations
 
-import itertools
-import os
-import traceback
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from ctadata.printable import escape_unprintable
+from ctadata.tracebacks import caller_traceback
 
 
 class CtadataError(Exception):
@@ -81,16 +79,7 @@ class CtadataError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython and notebooks show: the caller's frames; with CTADATA_DEBUG=1 all."""
-        frames = [frame for frame in traceback.extract_tb(self.__traceback__) if "/IPython/" not in frame.filename]
-        if os.environ.get("CTADATA_DEBUG", "0") in ("", "0"):
-            package = os.path.dirname(__file__) + os.sep  # noqa: PTH120
-            frames = list(itertools.takewhile(lambda frame: not frame.filename.startswith(package), frames))
-        lines = [
-            "Traceback (most recent call last):\n",
-            *traceback.format_list(frames),
-            f"{type(self).__name__}: {self}",
-        ]
-        return "".join(lines).splitlines()
+        return caller_traceback(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle needs: the attributes, whatever the initialiser of the class takes."""

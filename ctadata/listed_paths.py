@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate
 from types import MappingProxyType
-from typing import Self, SupportsIndex, overload
+from typing import Any, Self, SupportsIndex, overload
 
 from ctadata.entries import Entry, Kind
 from ctadata.printable import escape_unprintable
@@ -138,8 +138,20 @@ class Listing(list[Listed]):
         head = "<tr><th>path</th><th>size</th><th>time (UTC)</th></tr>"
         return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002
+        """Show the table as text in IPython; the columns are size, time (UTC) and path."""
+        cells = [_texts(listed) for listed in self[:MAX_ROWS]]
+        width = max((len(size) for _, size, _ in cells), default=0)
+        lines = [f"{size:>{width}}  {time:19}  {escape_unprintable(path)}" for path, size, time in cells]
+        more = [f"and {len(self) - MAX_ROWS} more"] if len(self) > MAX_ROWS else []
+        printer.text("\n".join([*lines, *more]) or "[]")
+
 
 def _cells(listed: Listed) -> str:
+    return "".join(f'<td style="text-align: left">{_escape(text)}</td>' for text in _texts(listed))
+
+
+def _texts(listed: Listed) -> tuple[str, str, str]:
+    """Return the path, the size with commas and the time in UTC; unknown ones are empty."""
     size = "" if listed.size is None else f"{listed.size:,}"
-    time = "" if listed.mtime is None else f"{listed.mtime:%Y-%m-%d %H:%M:%S}"
-    return "".join(f'<td style="text-align: left">{_escape(text)}</td>' for text in (listed, size, time))
+    return listed, size, "" if listed.mtime is None else f"{listed.mtime:%Y-%m-%d %H:%M:%S}"

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ctadata.config.profile import Profile
@@ -27,6 +28,7 @@ from ctadata.stores.typed_path import resolve_typed_path
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.provider_chain import TokenProvider
+from ctadata.tracebacks import shorten_interrupt
 
 if TYPE_CHECKING:  # a look-up loads no module of `transfer`
     from ctadata.stores.s3.raw_keys import RawKeys
@@ -330,6 +332,9 @@ class PathLookup:
         """Return the session itself."""
         return self
 
-    def __exit__(self, *error: object) -> None:
-        """Close the connections."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections; an interrupt leaves the block without the frames inside of it."""
         self.close()
+        shorten_interrupt(error)

@@ -51,6 +51,19 @@ def test_a_table_escapes_names() -> None:
     assert [part for part in ("<script", "\x1b", "\u202e") if part in picture] == []
 
 
+def test_ipython_shows_sizes_and_times() -> None:
+    pretty = pytest.importorskip("IPython.lib.pretty").pretty
+    hostile = Entry(RemotePath(("lst", "x\x1b[2J")), Kind.FILE, 1)
+    assert pretty(Listing(map(Listed.of, (FILE, FOLDER, hostile)))).splitlines() == [
+        "1,234  2001-09-09 01:46:40  lst/a b.h5",
+        f"{'':26}  lst/d/",
+        f"    1  {'':19}  lst/x\\x1b[2J",
+    ]
+    assert pretty(Listing()) == "[]"
+    assert pretty(Listing([Listed.of(FILE)] * (MAX_ROWS + 5))).endswith("\nand 5 more")
+    assert repr(Listing([Listed.of(FILE)])) == "['lst/a b.h5']"
+
+
 def test_a_long_table_is_cut_and_counted() -> None:
     picture = Listing([Listed.of(FILE)] * (MAX_ROWS + 5))._repr_html_()
     assert picture.count("a b.h5") == MAX_ROWS

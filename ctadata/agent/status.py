@@ -6,12 +6,14 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ctadata.agent.instance import State, is_claimed, is_newer_than_token, read_state
 from ctadata.agent.oidc_agent import OidcAgentAccount
 from ctadata.agent.token_backends import VIA_OIDC_AGENT, is_renewable
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
+from ctadata.printable import escape_unprintable
 from ctadata.process_identity import host_name
 from ctadata.tokens.login_store import KEYRING, explain_mismatch, load_token
 from ctadata.tokens.profile_files import ProfileFiles
@@ -62,6 +64,27 @@ class Status:
     def elsewhere(self) -> bool:
         """Whether the agent runs on another machine."""
         return self.host is not None and self.host != host_name()
+
+    def sentence(self, keeper: str = "") -> str:
+        """Return who is logged in where, and what keeps the login fresh, as a sentence for a person.
+
+        Args:
+            keeper: What keeps the login fresh; empty for the agent's process.
+        """
+        if self.login_needed:
+            return f"not logged in at {self.profile}"
+        who = f"as {self.user} " if self.user else ""
+        host = f" of {self.host}" if self.elsewhere else ""
+        keeper = keeper or (f"process {self.pid}{host}" if self.running else "")
+        return f"logged in {who}at {self.profile}; {f'{keeper} keeps the login fresh' if keeper else 'no agent runs'}"
+
+    def __str__(self) -> str:
+        """Return the sentence, without characters that control a terminal: the token names the user."""
+        return escape_unprintable(self.sentence())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002
+        """Show the sentence in IPython and in notebooks."""
+        printer.text(str(self))
 
     def as_json(self) -> dict[str, object]:
         """Return the status as an object for JSON, with times as RFC 3339 in UTC."""

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ctadata.config.builtin import DEVELOPMENT_PROFILE
+from ctadata.tracebacks import shorten_interrupt
 
 if TYPE_CHECKING:
     from ctadata.agent.status import Status
@@ -25,7 +26,7 @@ def login(*, secret: str | None = None, dev_instance: bool = False) -> Status:
         dev_instance: Use the development site.
 
     Returns:
-        The status that `agent_status` returns.
+        The status that `agent_status` returns. A notebook and `print` show a sentence.
 
     Raises:
         LoginNeeded: You denied the login, or the code expired.
@@ -34,12 +35,18 @@ def login(*, secret: str | None = None, dev_instance: bool = False) -> Status:
         LocalError: The token cannot be written to disk.
 
     Examples:
+        >>> print(direct.login())
+        logged in as ada at cscs; process 4711 keeps the login fresh
         >>> direct.login().user
         'ada'
     """
     from ctadata.agent import control
 
-    return control.start(_profile(dev_instance), secret=secret, show=_show)
+    try:
+        return control.start(_profile(dev_instance), secret=secret, show=_show)
+    except KeyboardInterrupt as interrupt:
+        shorten_interrupt(interrupt)
+        raise
 
 
 def start_agent_daemon() -> Status:

@@ -16,7 +16,9 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import PartialFailure, UsageError
 from ctadata.listed_paths import Listed
 from ctadata.paths import RemotePath
+from ctadata.progress import units
 from ctadata.progress.reporters import Progress, reporter_for
+from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Summary
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def get_many(
     at_once: int | None = None,
     receipt: PathText | None = None,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     dev_instance: bool = False,
 ) -> Summary:
     """Download many files, and verify each. An equal local file is not downloaded again.
@@ -57,6 +60,7 @@ def get_many(
             the executor's number of workers, or 8 if it does not have one.
         receipt: A file that gets one JSON line about each file, as `--receipt` writes it.
         progress: As in `fetch_and_save_file`. What other processes move is added at the end of each batch.
+        limit_rate: As in `fetch_and_save_file`; the workers share it.
         dev_instance: As in `list_dir`.
 
     Returns:
@@ -72,11 +76,12 @@ def get_many(
         >>> direct.get_many(files, "data", base="cta/DL1", executor=4).done
         12000
     """
-    target = Path(local)
+    target, rate = Path(local), units.read_rate(limit_rate, "limit_rate")
 
     def download_all(session: Session, reporter: Reporter) -> Summary:
         listed = _listed(session, session.resolve(os.fspath(base)), each_path(paths))
-        return session.get([os.fspath(base)], os.fspath(local), listed=listed, reporter=reporter)
+        rules = Rules(rate=rate)
+        return session.get([os.fspath(base)], os.fspath(local), listed=listed, rules=rules, reporter=reporter)
 
     return _transfer("get", download_all, [target], executor, at_once, receipt, progress, dev_instance=dev_instance)
 
@@ -90,6 +95,7 @@ def put_many(
     at_once: int | None = None,
     receipt: PathText | None = None,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     dev_instance: bool = False,
 ) -> Summary:
     """Upload many files, and verify each. A file that is equal on the storage is not sent again.
@@ -103,6 +109,7 @@ def put_many(
         at_once: As in `get_many`.
         receipt: As in `get_many`.
         progress: As in `get_many`.
+        limit_rate: As in `get_many`.
         dev_instance: As in `list_dir`.
 
     Returns:
@@ -117,11 +124,11 @@ def put_many(
         >>> direct.put_many(["a/1.h5", "a/2.h5"], "results", base="plots", executor=4).done
         2
     """
+    rate = units.read_rate(limit_rate, "limit_rate")
 
     def upload_all(session: Session, reporter: Reporter) -> Summary:
-        return session.put(
-            [os.fspath(base)], os.fspath(path), listed=(os.fspath(file) for file in each_path(local)), reporter=reporter
-        )
+        listed, rules = (os.fspath(file) for file in each_path(local)), Rules(rate=rate)
+        return session.put([os.fspath(base)], os.fspath(path), listed=listed, rules=rules, reporter=reporter)
 
     return _transfer("put", upload_all, [], executor, at_once, receipt, progress, dev_instance=dev_instance)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,8 +14,10 @@ from ctadata.errors import UsageError
 from ctadata.http.messages import Origin
 from ctadata.listed_paths import Listed, Listing
 from ctadata.namespace.external_sort import name_key
+from ctadata.progress import units
 from ctadata.progress.reporters import Progress, reporter_for
 from ctadata.service.endpoints import PathText, ServiceEndpoints, refuse_development
+from ctadata.transfer.plan import Rules
 from ctadata.transfer.results import Upload, collect_results, contents_path, raise_failures
 
 if TYPE_CHECKING:
@@ -124,44 +127,72 @@ class APIClient:
         return Listing([itself, *below])
 
     def fetch_and_save_file(
-        self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None
+        self,
+        path: PathText,
+        save_to_fn: PathText | None = None,
+        *,
+        progress: Progress | None = None,
+        limit_rate: str | float | None = None,
     ) -> int:
         """Download one file and return its size in bytes; see `ctadata.fetch_and_save_file`."""
         local = None if save_to_fn is None else os.fspath(save_to_fn)
         with self._session() as session, collect_results(reporter_for(progress)) as collected:
-            summary = session.get([os.fspath(path)], local, reporter=collected)
+            rules = Rules(rate=units.read_rate(limit_rate, "limit_rate"))
+            summary = session.get([os.fspath(path)], local, rules=rules, reporter=collected)
         raise_failures(summary, collected.sizes, one=True)
         return sum(collected.sizes)
 
     def fetch_and_save_file_or_dir(
-        self, path: PathText, recursive: bool = False, *, progress: Progress | None = None
+        self,
+        path: PathText,
+        recursive: bool = False,
+        *,
+        progress: Progress | None = None,
+        limit_rate: str | float | None = None,
     ) -> int:
         """Download a file or a directory and return the bytes; see `ctadata.fetch_and_save_file_or_dir`."""
         from ctadata.service.transfers import download_with_full_path
 
         if not recursive:
-            return self.fetch_and_save_file(path, progress=progress)
+            return self.fetch_and_save_file(path, progress=progress, limit_rate=limit_rate)
         with self._session() as session, collect_results(reporter_for(progress)) as collected:
-            summary = download_with_full_path(session, os.fspath(path), reporter=collected)
+            rules = Rules(rate=units.read_rate(limit_rate, "limit_rate"))
+            summary = download_with_full_path(session, os.fspath(path), rules=rules, reporter=collected)
         raise_failures(summary, collected.sizes, one=False)
         return sum(collected.sizes)
 
-    def upload_file(self, local_fn: PathText, path: PathText, *, progress: Progress | None = None) -> Upload:
+    def upload_file(
+        self,
+        local_fn: PathText,
+        path: PathText,
+        *,
+        progress: Progress | None = None,
+        limit_rate: str | float | None = None,
+    ) -> Upload:
         """Upload one file below your home; see `ctadata.upload_file`."""
         from ctadata.service.transfers import REPLACING
 
+        rules = replace(REPLACING, rate=units.read_rate(limit_rate, "limit_rate"))
         with self._session() as session, collect_results(reporter_for(progress)) as collected:
-            summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=REPLACING, reporter=collected)
+            summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
         return collected.uploads[0]
 
-    def upload_dir(self, local_dir: PathText, path: PathText, *, progress: Progress | None = None) -> list[Upload]:
+    def upload_dir(
+        self,
+        local_dir: PathText,
+        path: PathText,
+        *,
+        progress: Progress | None = None,
+        limit_rate: str | float | None = None,
+    ) -> list[Upload]:
         """Upload the contents of a directory below your home; see `ctadata.upload_dir`."""
         from ctadata.service.transfers import REPLACING
 
+        rules = replace(REPLACING, rate=units.read_rate(limit_rate, "limit_rate"))
         contents = contents_path(local_dir)
         with self._session() as session, collect_results(reporter_for(progress)) as collected:
-            summary = session.put([contents], os.fspath(path), recursive=True, rules=REPLACING, reporter=collected)
+            summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)
         return collected.uploads
 

@@ -63,6 +63,7 @@ def fetch_and_save_file(
     save_to_fn: PathText | None = None,
     *,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     token: str | None = None,
     downloadservice: str | None = None,
     certificateservice: str | None = None,
@@ -78,6 +79,7 @@ def fetch_and_save_file(
         save_to_fn: The local file, or the directory to put the file in. None keeps its name, in the current directory.
         progress: True shows a progress bar, or a widget in a notebook. You can also pass a reporter of
             `ctadata.progress`.
+        limit_rate: The largest number of bytes per second, of all files together, as a number or as `"10M"`.
         token: As in `list_dir`.
         downloadservice: As in `list_dir`.
         certificateservice: As in `list_dir`.
@@ -99,7 +101,7 @@ def fetch_and_save_file(
         104857600
     """
     client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
-    return client.fetch_and_save_file(path, save_to_fn, progress=progress)
+    return client.fetch_and_save_file(path, save_to_fn, progress=progress, limit_rate=limit_rate)
 
 
 def fetch_and_save_file_or_dir(
@@ -107,6 +109,7 @@ def fetch_and_save_file_or_dir(
     recursive: bool = False,
     *,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     token: str | None = None,
     downloadservice: str | None = None,
     certificateservice: str | None = None,
@@ -121,6 +124,7 @@ def fetch_and_save_file_or_dir(
         path: The file or directory on the storage.
         recursive: Allow a directory.
         progress: As in `fetch_and_save_file`.
+        limit_rate: As in `fetch_and_save_file`.
         token: As in `list_dir`.
         downloadservice: As in `list_dir`.
         certificateservice: As in `list_dir`.
@@ -139,7 +143,7 @@ def fetch_and_save_file_or_dir(
         >>> ctadata.fetch_and_save_file_or_dir("lst/DL1", recursive=True)
     """
     client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
-    return client.fetch_and_save_file_or_dir(path, recursive, progress=progress)
+    return client.fetch_and_save_file_or_dir(path, recursive, progress=progress, limit_rate=limit_rate)
 
 
 def upload_file(
@@ -147,6 +151,7 @@ def upload_file(
     path: PathText,
     *,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     token: str | None = None,
     downloadservice: str | None = None,
     certificateservice: str | None = None,
@@ -162,6 +167,7 @@ def upload_file(
         local_fn: The local file.
         path: The new name, below your home. The file keeps its name if the path ends with `/` or is a directory.
         progress: As in `fetch_and_save_file`.
+        limit_rate: As in `fetch_and_save_file`.
         token: As in `list_dir`.
         downloadservice: As in `list_dir`.
         certificateservice: As in `list_dir`.
@@ -182,7 +188,7 @@ def upload_file(
         >>> ctadata.upload_file("latest.txt", "results/")
     """
     client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
-    return client.upload_file(local_fn, path, progress=progress)
+    return client.upload_file(local_fn, path, progress=progress, limit_rate=limit_rate)
 
 
 def upload_dir(
@@ -190,6 +196,7 @@ def upload_dir(
     path: PathText,
     *,
     progress: Progress | None = None,
+    limit_rate: str | float | None = None,
     token: str | None = None,
     downloadservice: str | None = None,
     certificateservice: str | None = None,
@@ -202,6 +209,7 @@ def upload_dir(
         local_dir: The local directory.
         path: The directory on the storage that gets the contents. It is created if it does not exist.
         progress: As in `fetch_and_save_file`.
+        limit_rate: As in `fetch_and_save_file`.
         token: As in `list_dir`.
         downloadservice: As in `list_dir`.
         certificateservice: As in `list_dir`.
@@ -219,7 +227,7 @@ def upload_dir(
         >>> ctadata.upload_dir("plots", "results/plots")
     """
     client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
-    return client.upload_dir(local_dir, path, progress=progress)
+    return client.upload_dir(local_dir, path, progress=progress, limit_rate=limit_rate)
 
 
 def webdav4_client(

@@ -63,7 +63,9 @@ def test_a_limit_of_the_rate_reaches_the_run(box: Sandbox, monkeypatch: pytest.M
     monkeypatch.setattr(Session, "run", lambda self, rules, *rest: rates.append(rules.rate) or run(self, rules, *rest))
     direct.fetch_and_save_file("lst/d/sub/f", limit_rate="10M")
     direct.upload_file("f", f"/{HOME}/f", limit_rate=4096)
-    assert rates == [10 * 1024**2, 4096]
+    direct.get_many(["lst/d/sub/f"], "many", limit_rate="1M")
+    direct.put_many(["f"], f"/{HOME}/many", limit_rate=8192)
+    assert rates == [10 * 1024**2, 4096, 1024**2, 8192]
     with pytest.raises(UsageError, match=r"limit_rate: 'fast' is no number of bytes"):
         direct.upload_file("f", f"/{HOME}/f", limit_rate="fast")
 

@@ -109,7 +109,7 @@ def test_a_notebook(site, kernel) -> None:
     assert 'target="_blank" rel="noopener"' in shown
     assert "<svg" in shown
     notebook.manager.interrupt_kernel()
-    assert [told["ename"] for kind, told in login if kind == "error"] == ["KeyboardInterrupt"]
+    assert [told["traceback"] for kind, told in login if kind == "error"] == [["KeyboardInterrupt"]]
     assert notebook.run("print(direct.agent_status().running)") == "False\n"
 
     login = notebook.begin("status = direct.login(); print(status.user)")
@@ -117,6 +117,9 @@ def test_a_notebook(site, kernel) -> None:
     box.approve(re.search("approve the code <b>(.*?)</b>", shown)[1], "grace")
     assert [told["text"] for kind, told in login if kind == "stream"] == ["grace\n"]
     assert notebook.run("print(status.pid != os.getpid(), direct.login() == status)") == "True True\n"
+    shown = [told["data"]["text/plain"] for kind, told in notebook.begin("direct.login()") if kind == "execute_result"]
+    assert re.fullmatch(r"logged in as grace at \S+; process \d+ keeps the login fresh", shown[0])
+    assert notebook.run("print(direct.login())") == f"{shown[0]}\n"
     assert direct.agent_status().running  # the agent outlives the kernel
 
 

@@ -48,6 +48,14 @@ def test_a_bar_follows_a_run_and_stays(clock: Clock) -> None:
     assert reporter.bar.bar_style == "success"
 
 
+def test_sizes_have_units(clock: Clock) -> None:
+    with notebook.NotebookReporter(lambda widget: None, clock) as reporter:
+        reporter.planned(2, 3 << 30)
+        clock.now += notebook.EVERY
+        reporter.moved("/lst/f", 1 << 30)
+        assert reporter.label.value.startswith("0 of 2 files, 1.0 GiB of 3.0 GiB")
+
+
 def test_a_failure_shows(clock: Clock) -> None:
     with notebook.NotebookReporter(lambda widget: None, clock) as reporter:
         reporter.planned(1, 10)

@@ -259,3 +259,22 @@ def test_the_token_of_another_hub_names_the_other_command(monkeypatch, run):
 
 def test_a_profile_at_the_platform_names_the_other_command(run):
     assert "cta-data-direct -P mine list" in run("cta-data", "-P", "mine", "list").err
+
+
+def test_a_limit_of_the_rate_reaches_the_run(on_platform: Platform, monkeypatch):
+    from ctadata.session import Session
+
+    rates, run_of = [], Session.run
+    monkeypatch.setattr(
+        Session, "run", lambda self, rules, *rest: rates.append(rules.rate) or run_of(self, rules, *rest)
+    )
+    Path("up").mkdir()
+    Path("up/f").write_text("x")
+    on_platform.put("lst/d/f", b"x")
+    ctadata.fetch_and_save_file("lst/d/f", limit_rate="1M")
+    ctadata.fetch_and_save_file_or_dir("lst/d", recursive=True, limit_rate="2M")
+    ctadata.upload_file("up/f", "f", limit_rate="3M")
+    ctadata.upload_dir("up", "g", limit_rate=4096)
+    assert rates == [1 << 20, 2 << 20, 3 << 20, 4096]
+    with pytest.raises(ctadata.api.StorageException, match="limit_rate: 'fast' is no number of bytes"):
+        ctadata.upload_file("up/f", "f", limit_rate="fast")

@@ -61,7 +61,7 @@ def start_agent(
         token = call_with_secret(profile, secret, lambda secret: control.get_token(profile, secret=secret, show=shown))
         write_line(token.reveal())
         return
-    messages = _LoginMessages(profile.name, common.quiet)
+    messages = _LoginMessages(common.quiet)
     if foreground:
         seen = show_on_terminal(qr=not no_qr)
         call_with_secret(
@@ -84,19 +84,17 @@ def start_agent(
 class _LoginMessages:
     """The messages that say which process keeps the login fresh."""
 
-    profile: str
     quiet: bool
 
     def print_started(self, status: Status) -> None:
-        host = f" of {status.host}" if status.elsewhere else ""
-        self._print(status, f"process {status.pid}{host} keeps the login fresh")
+        self._print(status.sentence())
 
     def print_foreground(self, status: Status) -> None:
-        self._print(status, "this process keeps the login fresh")
+        self._print(status.sentence("this process"))
 
-    def _print(self, status: Status, words: str) -> None:
+    def _print(self, sentence: str) -> None:
         if not self.quiet:
-            say(f"logged in {f'as {status.user} ' if status.user else ''}at {self.profile}; {words}")
+            say(sentence)
 
 
 def agent_status(ctx: typer.Context, json: options.Json = False, via: options.Via = None) -> None:
