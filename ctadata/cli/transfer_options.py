@@ -34,7 +34,8 @@ LimitRate = Annotated[
     typer.Option(
         "--limit-rate",
         metavar="RATE",
-        help="The largest number of bytes per second, of all files together: 500K, 10M, 1G.",
+        help="The largest number of bytes per second, of all files together: 500K, 10M, 1G; or a timetable of local "
+        "times: '08:00,10M 19:00,off', also with days: 'Mon-08:00,10M Fri-19:00,off'.",
     ),
 ]
 RawKey = Annotated[bool, typer.Option("--raw-key", help="PATH is s3://bucket/key; the key is sent unchanged.")]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.transfer.timetable import Rate
 
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:(?P<unit>[KMGT])(?:i?B)?|B)?(?:/s)?", re.IGNORECASE)
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
@@ -38,20 +42,27 @@ def read_size(text: str) -> float:
     return value
 
 
-def read_rate(value: str | float | None, name: str) -> float | None:
-    """Return the bytes per second of a limit; None if there is none.
+def read_rate(value: str | float | None, name: str) -> Rate | None:
+    """Return the limit of a rate, in bytes per second; None if there is none.
 
     Args:
-        value: A number of bytes, or a text as `10M`.
+        value: A number of bytes, or a text: `10M`, `off`, or a timetable as `08:00,10M 19:00,off`.
         name: The option or parameter, for the error.
 
     Raises:
-        UsageError: It is no number of bytes, or less than 1 KiB.
+        UsageError: It is no number of bytes, or less than 1 KiB, or no timetable.
     """
+    if value is None or (isinstance(value, str) and value.lower() == "off"):
+        return None
     try:
-        return None if value is None else read_size(value if isinstance(value, str) else f"{value:.0f}")
+        if isinstance(value, str) and "," in value:
+            from ctadata.transfer.timetable import Timetable
+
+            return Timetable.parse(value, read_size)
+        return read_size(value if isinstance(value, str) else f"{value:.0f}")
     except ValueError as error:
-        raise UsageError(f"{name}: {error}", hint="such as 10M, for 10 MiB a second") from None
+        hint = "such as 10M, for 10 MiB a second, or '08:00,10M 19:00,off'"
+        raise UsageError(f"{name}: {error}", hint=hint) from None
 
 
 def rate(per_second: float) -> str:

@@ -22,6 +22,7 @@ from ctadata.transfer.records import NotedRecord
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import Item, Run, Task
 from ctadata.transfer.task_queue import CHECK, TaskQueue
+from ctadata.transfer.timetable import Timetable
 
 TRIES = 4
 """How often a batch is handed out if its worker dies each time."""
@@ -262,6 +263,6 @@ def share_of(rules: Rules, at_once: int) -> Rules:
         rules: The rules of the run.
         at_once: The number of workers at the same time.
     """
-    rate = None if rules.rate is None else rules.rate / at_once
+    rate = rules.rate.shared(at_once) if isinstance(rules.rate, Timetable) else rules.rate and rules.rate / at_once
     jobs = max(1, rules.jobs // at_once)
     return dataclasses.replace(rules, jobs=jobs, rate=rate, filters=Filters(), stage=False, shard=WHOLE)

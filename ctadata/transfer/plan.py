@@ -23,6 +23,7 @@ from ctadata.stores.base import Features
 from ctadata.transfer.equality import Compare, LocalFile, Pair, Side, has_same_content, is_equal
 from ctadata.transfer.integrity import have_same_bytes
 from ctadata.transfer.report import State
+from ctadata.transfer.timetable import Rate, Timetable
 
 
 class Step(StrEnum):
@@ -67,7 +68,7 @@ class Rules:
             type. None: the upload has no metadata.
         stage: Files on tape are staged, and the run waits for them.
         normalize: For uploads: the Unicode normal form of names on the storage, "nfc"; "": names stay as they are.
-        rate: The limit of all transfers together, in bytes per second; None: no limit.
+        rate: The limit of all transfers together, in bytes per second, or a timetable; None: no limit.
         shard: The task of several that this run is; it moves its share of the files.
     """
 
@@ -83,15 +84,16 @@ class Rules:
     as_described: Callable[[RemotePath], bool] | None = None
     stage: bool = False
     normalize: str = ""
-    rate: float | None = None
+    rate: Rate | None = None
     shard: Shard = WHOLE
 
     def block_size(self, most: int) -> int:
         """Return the bytes to move at a time: `most`, or an eighth of a second's under a low `rate`.
 
-        Larger blocks would make the pauses between them long.
+        Larger blocks would make the pauses between them long. A timetable may come to its lowest rate at any time.
         """
-        return most if self.rate is None else min(most, max(1024, int(self.rate / 8)))
+        rate = self.rate.lowest if isinstance(self.rate, Timetable) else self.rate
+        return most if rate is None else min(most, max(1024, int(rate / 8)))
 
 
 _IN_THE_WAY = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a link that leads nowhere"}

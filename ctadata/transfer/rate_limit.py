@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime
 
 from ctadata.transfer.report import Outcome, Reporter
+from ctadata.transfer.timetable import Rate, Timetable
 
 SAVED = 0.25
 """Seconds of unused rate that may be used up later, because no pause ends exactly on time."""
@@ -26,29 +28,35 @@ class RateLimiter:
 
     def __init__(
         self,
-        rate: float,
+        rate: Rate,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        now: Callable[[], datetime] = datetime.now,
     ) -> None:
         """Start with no bytes.
 
         Args:
-            rate: Bytes per second.
+            rate: Bytes per second, or a timetable.
             clock: Returns seconds of a monotonic clock.
             sleep: Waits for some seconds, or less if the run is stopped.
+            now: Returns the local time, for the timetable.
         """
         self._rate = rate
         self._clock = clock
         self._sleep = sleep
+        self._local_time = now
         self._lock = threading.Lock()
         self._free_at = clock()
 
     def take(self, size: int) -> None:
         """Count `size` bytes that have moved, and return when the next bytes may move."""
+        rate = self._rate.at(self._local_time()) if isinstance(self._rate, Timetable) else self._rate
+        if rate is None:
+            return
         with self._lock:
             now = self._clock()
-            self._free_at = max(self._free_at, now - SAVED) + size / self._rate
+            self._free_at = max(self._free_at, now - SAVED) + size / rate
             wait = self._free_at - now
         if wait > SHORTEST:
             self._sleep(wait)
@@ -67,6 +75,10 @@ class ThrottledReporter:
         self._inner.moved(name, size)
         if size > 0:
             self._limiter.take(size)
+
+    def started(self, name: str, size: int) -> None:
+        """Pass on."""
+        self._inner.started(name, size)
 
     def planned(self, files: int, size: int) -> None:
         """Pass on."""

@@ -66,13 +66,19 @@ def test_get_and_put_take_the_options_of_comparison(at_box, box, place):
     [
         ("get", "x", "--limit-rate", "fast"),
         ("put", "x", "y", "--limit-rate", "10"),
+        ("get", "x", "--limit-rate", "24:00,10M"),
+        ("get", "x", "--limit-rate", "08:00,10M 19:00"),
+        ("get", "x", "--limit-rate", "08:00,10M 19:00,fast"),
+        ("get", "x", "--limit-rate", "Tag-08:00,10M"),
+        ("get", "x", "--limit-rate", "08:00,10M 08:00,2M"),
+        ("get", "x", "--limit-rate", " , "),
         ("sync", ":x", "here", "--size-only", "--checksum"),
     ],
 )
 def test_usage_errors_are_one_line(at_box, arguments):
     ended = at_box(*arguments)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert arguments[3] in ended.err
+    assert arguments[-2 if "--limit-rate" in arguments else 3] in ended.err
 
 
 @pytest.mark.parametrize(

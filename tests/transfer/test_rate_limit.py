@@ -1,8 +1,10 @@
 """So many bytes a second: the rule with a clock that is set, and a run that keeps to it."""
 
 import os
+import pickle
 import threading
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from stores.memory import MemoryStore
 from transfer.trees import Content, Recorder, shape
 
 from ctadata.paths import RemotePath
+from ctadata.progress import units
+from ctadata.transfer.batches import share_of
 from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
@@ -17,6 +21,7 @@ from ctadata.transfer.plan import Rules
 from ctadata.transfer.rate_limit import SAVED, RateLimiter
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
+from ctadata.transfer.timetable import Timetable
 from ctadata.transfer.upload_tree import upload
 
 TOP = RemotePath.parse("run")
@@ -88,6 +93,58 @@ def test_a_block_is_moved_within_an_eighth_of_a_second() -> None:
     assert Rules(rate=800_000).block_size(1 << 20) == 100_000
     assert Rules(rate=1024).block_size(1 << 20) == 1024
     assert Rules(rate=1e9).block_size(1 << 20) == 1 << 20
+
+
+WEEK = Timetable.parse("Sun-19:00,off 08:00,1M 19:00,off Sat-00:00,2M Mon-08:30,500K", units.read_size)
+
+
+@pytest.mark.parametrize(
+    ("when", "rate"),
+    [
+        ("2026-11-30 07:59", None),  # a Monday: what began on Sunday at 19:00
+        ("2026-11-30 08:00", 1 << 20),
+        ("2026-11-30 08:30", 500 << 10),
+        ("2026-11-30 18:59:59", 500 << 10),
+        ("2026-11-30 19:00", None),
+        ("2026-12-01 08:30", 1 << 20),
+        ("2026-12-05 03:00", 2 << 20),
+        ("2026-12-06 23:59", None),
+    ],
+)
+def test_a_timetable_has_the_rate_of_each_time(when: str, rate: float | None) -> None:
+    assert WEEK.at(datetime.fromisoformat(when)) == rate
+
+
+def test_one_day_alone_holds_all_week() -> None:
+    assert Timetable.parse("wed-12:00,1M", units.read_size).at(datetime(2026, 12, 1)) == 1 << 20
+
+
+def test_a_timetable_changes_the_rate_of_a_run_that_goes_on(clock: Clock) -> None:
+    start = datetime(2026, 11, 30, 18, 59, 0)
+    limiter = RateLimiter(
+        Timetable.parse("08:00,1K 19:00,off 20:00,2K", units.read_size),
+        clock=clock,
+        sleep=clock.sleep,
+        now=lambda: start + timedelta(seconds=clock.now - 50),
+    )
+    for _ in range(60):
+        limiter.take(1024)
+    assert clock.now - 50 == pytest.approx(60, abs=1)
+    for _ in range(1000):
+        limiter.take(1 << 20)  # it is 19:00
+    assert clock.now - 50 < 62
+    clock.now = 50 + 3660
+    for _ in range(60):
+        limiter.take(1024)  # it is 20:00
+    assert clock.now - 3710 == pytest.approx(30, abs=1)
+
+
+def test_workers_share_a_timetable_and_blocks_suit_its_lowest_rate() -> None:
+    rules = share_of(Rules(rate=WEEK), 4)
+    assert rules.rate == Timetable.parse("08:00,256K 19:00,off Sat-00:00,512K Mon-08:30,125K", units.read_size)
+    assert rules.block_size(1 << 20) == 16_000
+    assert pickle.loads(pickle.dumps(rules)).rate == rules.rate
+    assert Rules(rate=Timetable.parse("08:00,off", units.read_size)).block_size(1 << 20) == 1 << 20
 
 
 @pytest.mark.parametrize("way", ["down", "up"])
