@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,10 @@ class CountingReporter:
         """Count more files and bytes."""
         self.tally.planned(files, size)
 
+    def started(self, name: str, size: int) -> None:
+        """Keep the size of a file."""
+        self.tally.started(name, size)
+
     def moved(self, name: str, size: int) -> None:
         """Count bytes."""
         self.tally.moved(name, size)
@@ -41,6 +46,11 @@ class CountingReporter:
     def paused(self) -> contextlib.AbstractContextManager[None]:
         """Return a block without effect."""
         return contextlib.nullcontext()
+
+    def interject(self, lines: Sequence[str]) -> None:
+        """Write lines to stderr, where somebody has asked for them; they are safe for a terminal."""
+        with contextlib.suppress(OSError, ValueError):
+            print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
 
     def __enter__(self) -> Self:
         """Return the reporter."""

@@ -14,6 +14,9 @@ from ctadata.transfer.report import Outcome, State
 MANY = 9
 """The largest number of outcomes of one reason that get a line each; of failures it is `NAMED`."""
 
+SHOWN = 5
+"""The number of files in transfer that get a line each."""
+
 NAMED = 3
 """The number of files that a line about many of them names."""
 
@@ -123,3 +126,25 @@ def status_line(snapshot: Snapshot) -> str:
     """
     failed = f", {snapshot.failed} failed" if snapshot.failed else ""
     return f"{snapshot.percent}%, {progress_line(snapshot)}, {units.duration(snapshot.elapsed)} elapsed{failed}"
+
+
+def status_lines(snapshot: Snapshot) -> list[str]:
+    """Return where a run stands: its `status_line`, then a line for each of the first `SHOWN` files in transfer."""
+    more = len(snapshot.active) - SHOWN
+    return [
+        status_line(snapshot),
+        *(file_line(*file) for file in snapshot.active[:SHOWN]),
+        *([f"  and {more} more"] if more > 0 else []),
+    ]
+
+
+def file_line(name: str, moved: int, size: int = 0) -> str:
+    """Return the line of a file in transfer: `3.2 MiB of 7.6 MiB  lst/a`; safe for a terminal.
+
+    Args:
+        name: The path of the file.
+        moved: Bytes that have moved.
+        size: Bytes of the file; 0 if they are not known.
+    """
+    sizes = units.size(moved) + (f" of {units.size(size)}" if size else "")
+    return f"  {sizes:>20}  {escape_unprintable(name.lstrip('/'))}"

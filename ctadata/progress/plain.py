@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
 from types import TracebackType
@@ -73,6 +73,10 @@ class PlainReporter(CountingReporter):
         if is_due or (self._every is None and snapshot.percent >= self._percent + STEP):
             self._last, self._percent = self._clock(), snapshot.percent
             self._write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {status_line(snapshot)}")
+
+    def interject(self, lines: Sequence[str]) -> None:
+        """Write lines."""
+        self._write("\n".join(lines))
 
     def _write(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # a reader that is gone must not stop a transfer

@@ -17,7 +17,13 @@ Progress = AbstractContextManager[Reporter] | bool
 
 
 def choose(
-    stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[str, str], every: float | None = None
+    stream: TextIO | None,
+    *,
+    quiet: bool,
+    verbose: bool,
+    env: Mapping[str, str],
+    every: float | None = None,
+    title: str = "",
 ) -> CountingReporter:
     """Return the reporter for a run that is shown on `stream`; it draws only inside its `with` block.
 
@@ -26,6 +32,7 @@ def choose(
         quiet: Whether nothing is shown.
         verbose: Whether each file that ended gets a line.
         env: The environment: TERM, NO_COLOR and CTADATA_NO_COLOR count.
+        title: The words for the title of the terminal's window, after the percentage; empty leaves the title as it is.
         every: Seconds between two plain lines of progress; 0 writes none, None writes them as `PlainReporter` says.
     """
     if quiet or stream is None:
@@ -33,7 +40,7 @@ def choose(
     if stream.isatty() and env.get("TERM", "dumb") not in ("dumb", "unknown"):
         from ctadata.progress.terminal import TerminalReporter
 
-        return TerminalReporter(stream, verbose, env)
+        return TerminalReporter(stream, verbose, env, title)
     return PlainReporter(stream, verbose, every=every)
 
 

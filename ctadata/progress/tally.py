@@ -27,7 +27,8 @@ class Snapshot:
         elapsed: Seconds since the start.
         left: Seconds until what is known will have moved; infinite if nothing moves.
         failed: Files that failed.
-        active: Files in transfer, the longest one first, each with its bytes that have moved.
+        active: Files in transfer, the longest one first, each with its bytes that have moved, and its size; 0 if that
+            is not known.
     """
 
     done: int
@@ -38,7 +39,7 @@ class Snapshot:
     elapsed: float
     left: float
     failed: int
-    active: tuple[tuple[str, int], ...]
+    active: tuple[tuple[str, int, int], ...]
 
     @property
     def percent(self) -> int:
@@ -64,6 +65,7 @@ class Tally:
     size: int = 0
     bytes_moved: int = 0
     active: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     samples: deque[tuple[float, int]] = field(default_factory=deque)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,6 +80,11 @@ class Tally:
             self.planned_files += files
             self.size += size
 
+    def started(self, name: str, size: int) -> None:
+        """Keep the size of a file until it ends."""
+        with self.lock:
+            self.sizes[name] = size
+
     def moved(self, name: str, size: int) -> None:
         """Count bytes of a file; negative if they no longer count."""
         with self.lock:
@@ -88,6 +95,7 @@ class Tally:
         """Count an outcome; the bytes of a failed file no longer count."""
         with self.lock:
             moved = self.active.pop(str(outcome.remote), 0)
+            self.sizes.pop(str(outcome.remote), None)
             if outcome.state is State.FAILED:
                 self.bytes_moved -= moved
                 self.failed += 1
@@ -108,7 +116,7 @@ class Tally:
                 elapsed=self.clock() - self.began,
                 left=missing / rate if rate > 0 else float("inf"),
                 failed=self.failed,
-                active=tuple(self.active.items()),
+                active=tuple((name, moved, self.sizes.get(name, 0)) for name, moved in self.active.items()),
             )
 
     def _rate(self) -> float:

@@ -71,6 +71,9 @@ class Reporter(Protocol):
     def planned(self, files: int, size: int) -> None:
         """Receive that so many more files, with so many bytes, will be moved; negative if they turn out not to be."""
 
+    def started(self, name: str, size: int) -> None:
+        """Receive that the work on the file `name`, of so many bytes, begins."""
+
     def moved(self, name: str, size: int) -> None:
         """Receive that bytes of the file `name` have moved; negative if so many no longer count and are moved again."""
 
@@ -88,6 +91,9 @@ class NullReporter:
     """A reporter that does nothing."""
 
     def planned(self, files: int, size: int) -> None:
+        """Do nothing."""
+
+    def started(self, name: str, size: int) -> None:
         """Do nothing."""
 
     def moved(self, name: str, size: int) -> None:
@@ -121,6 +127,10 @@ class TeeReporter:
     def planned(self, files: int, size: int) -> None:
         """Pass on."""
         self.inner.planned(files, size)
+
+    def started(self, name: str, size: int) -> None:
+        """Pass on."""
+        self.inner.started(name, size)
 
     def moved(self, name: str, size: int) -> None:
         """Pass on."""

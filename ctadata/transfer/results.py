@@ -36,7 +36,7 @@ class CollectingReporter:
         """Start without outcomes."""
         self.outcomes: list[Outcome] = []
         self.planned = inner.planned
-        self.moved = inner.moved
+        self.started, self.moved = inner.started, inner.moved
         self._inner = inner
         self._lock = threading.Lock()
 

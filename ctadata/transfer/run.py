@@ -325,6 +325,7 @@ class Run:
         if self.stop.is_set():
             return
         began = time.monotonic()
+        self.reporter.started(str(task.remote), task.size)
         try:
             outcome = task.work()
         except Stopped:

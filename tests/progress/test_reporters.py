@@ -1,6 +1,7 @@
 """The reporters as they are seen: lines in a pipe, a picture on a terminal, silence."""
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -148,12 +149,12 @@ def plain(text):
 
 
 class TestTerminal:
-    def draw(self, env, monkeypatch, verbose=False, ended=()):
+    def draw(self, env, monkeypatch, verbose=False, ended=(), title=""):
         monkeypatch.setenv("TERM", "xterm-256color")
         monkeypatch.setenv("COLUMNS", "100")
         monkeypatch.delenv("NO_COLOR", raising=False)
         with terminal() as (stream, text):
-            with TerminalReporter(stream, verbose, env) as reporter:
+            with TerminalReporter(stream, verbose, env, title) as reporter:
                 reporter.planned(8, 4 * MIB)
                 for i in range(7):
                     reporter.moved(f"/lst/f\x1b{i}", MIB // 4)
@@ -179,13 +180,52 @@ class TestTerminal:
         for i in range(990):
             tally.planned(0, -MIB)
             tally.ended(outcome(State.SKIPPED, f"lst/{i}", why="equal", size=MIB))
+        tally.started("/lst/x", 8 * MIB)
         tally.moved("/lst/x", 5 * MIB)
         clock[0] += 5
         with io.StringIO() as out:
             Console(file=out, width=100, force_terminal=False).print(draw(tally.snapshot()))
-            line = out.getvalue().splitlines()[0]
-        assert line.startswith("990 of 1000 files  5.0 MiB of 10.0 MiB")
-        assert line.rstrip().endswith("1.0 MiB/s  5 s left")
+            counts, bar, file = out.getvalue().splitlines()
+        assert counts.rstrip() == "990 of 1000 files  5.0 MiB of 10.0 MiB  1.0 MiB/s"
+        assert re.fullmatch(r" 50%  ━+╸? +5 s elapsed  5 s left", bar.rstrip())
+        assert file.rstrip() == "    5.0 MiB of 8.0 MiB  lst/x"
+
+    def test_only_failures_are_red(self, monkeypatch):
+        """Also the bar, whose usual colour in rich is nearly red."""
+        red = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:31|91|38;2;249;38;114|38;5;(?:1|9|197))m([^\x1b]*)")
+        assert red.findall(self.draw({}, monkeypatch, verbose=True, ended=[outcome(size=5)])) == []
+        failed = [outcome(State.FAILED, "lst/bad", error=NotFound("gone", path="/lst/bad"))]
+        assert {*red.findall(self.draw({}, monkeypatch, verbose=True, ended=failed))} == {
+            "failed /lst/bad: gone",
+            "  1 failed",
+        }
+
+    def test_the_title_of_the_window_is_set_and_comes_back(self, monkeypatch):
+        text = self.draw({"TERM": "xterm-256color"}, monkeypatch, title="get x\x07\x1b]0;evil\x07")
+        assert text.startswith("\x1b[22;0t\x1b]0;0% get x\\x07\\x1b]0;evil\\x07\x07")
+        assert text.count("\x1b]0;") == text.count("% get") + 1
+        assert text.rindex("\x1b]0;\x07\x1b[23;0t") > text.rindex("% get")
+
+    @pytest.mark.parametrize(("term", "title"), [("xterm", ""), ("linux", "get"), ("vt100", "get"), ("", "get")])
+    def test_other_terminals_have_no_title(self, monkeypatch, term, title):
+        text = self.draw({"TERM": term}, monkeypatch, title=title)
+        assert "\x1b]" not in text
+        assert "t" not in re.findall(r"\x1b\[[0-9;]*([a-z])", text)
+
+    def test_a_terminal_that_is_gone_stops_nothing(self, monkeypatch):
+        class Gone(io.StringIO):
+            def write(self, text):
+                raise OSError(errno.EIO, "Input/output error")
+
+            def isatty(self):
+                return True
+
+        monkeypatch.setenv("TERM", "xterm-256color")
+        with TerminalReporter(Gone(), True, {"TERM": "xterm"}, "get") as reporter:
+            reporter.ended(outcome())
+            reporter.remarked("x")
+            reporter.interject(["y"])
+            reporter.live.refresh()
 
     def test_leaves_an_empty_screen_and_a_cursor(self, monkeypatch):
         text = self.draw({}, monkeypatch)

@@ -29,7 +29,30 @@ def test_counts_files_and_bytes():
     tally.moved("/b", 50)
     now = tally.snapshot()
     assert (now.done, now.planned, now.moved, now.size) == (1, 2, 150, 300)
-    assert now.active == (("/b", 50),)
+    assert now.active == (("/b", 50, 0),)
+
+
+def test_a_file_in_transfer_has_its_size():
+    tally = Tally(Clock())
+    for name in ("/a", "/b", "/c"):
+        tally.started(name, 300)
+    tally.moved("/a", 100)
+    tally.moved("/b", 1)
+    tally.ended(outcome("b"))
+    tally.ended(outcome("c"))
+    assert tally.snapshot().active == (("/a", 100, 300),)
+    assert tally.sizes == {"/a": 300}  # memory does not grow with the run
+
+
+def test_the_percentage_is_of_the_bytes_or_else_of_the_files():
+    tally = Tally(Clock())
+    assert tally.snapshot().percent == 0
+    tally.planned(3, 0)
+    tally.ended(outcome("a"))
+    assert tally.snapshot().percent == 33
+    tally.planned(0, 1000)
+    tally.moved("/b", 999)
+    assert tally.snapshot().percent == 99
 
 
 def test_bytes_that_no_longer_count_are_subtracted():
