@@ -79,7 +79,7 @@ def _walk(words: str, command: Any, heading: str, shared: set[str]) -> Iterator[
     with command.context_class(command, info_name=words, help_option_names=["-h", "--help"]) as ctx:
         yield _describe(words, command, ctx, heading, shared)
         shared = shared or {option for option, _ in _options(command, ctx)}
-    for name in [name for name in headings if name in parts] or parts:
+    for name in parts if heading else [name for name in headings if name in parts]:
         yield from _walk(f"{words} {name}", parts[name], heading or headings[name], shared)
 
 
