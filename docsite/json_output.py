@@ -13,7 +13,7 @@ from docsite.reference import cell, table
 
 FOLDER = ROOT / "ctadata" / "schemas"
 PAGE, COPIES = "reference/json.md", "reference/schemas"
-SHARED = ("entry", "version", "transfer")
+SHARED = ("entry", "version", "transfer", "run")
 """The schemas to which the schemas of several commands refer."""
 _TYPES = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list"}
 

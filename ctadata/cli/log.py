@@ -36,7 +36,10 @@ def start_log(verbose: int, *, quiet: bool) -> None:
     """
     log = logging.getLogger("ctadata")
     level = logging.DEBUG if verbose > 1 else logging.INFO if verbose else logging.WARNING
-    log.setLevel(logging.ERROR if quiet and not verbose else level)
+    level = logging.ERROR if quiet and not verbose else level
+    log.setLevel(level)
     if not log.handlers:
         log.addHandler(StderrLog())
         log.propagate = False
+    for handler in log.handlers:
+        handler.setLevel(level)  # the log of a run may ask the package for more

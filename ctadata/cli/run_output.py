@@ -35,6 +35,7 @@ class RunOutput:
         if_stopped: The last line on stderr after Ctrl-C: how to go on.
         repair: The arguments of the command that transfers again what `verify` reports as damaged; empty if the other
             side of the receipt is not the source of the files.
+        fills_terminal: The bytes of the files go to a terminal; then the run ends with it.
     """
 
     action: str
@@ -44,6 +45,7 @@ class RunOutput:
     bases: Sequence[Path] = ()
     if_stopped: str = "the same command continues where this one ended"
     repair: Sequence[str] = ()
+    fills_terminal: bool = False
 
     @contextlib.contextmanager
     def recording(self, reporter: Reporter, profile: str, *, verbose: bool) -> Iterator[Reporter]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,19 @@ import typer
 
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
-from ctadata.cli.output import in_red, say, say_raw, stdout_is_terminal
+from ctadata.cli.output import PROGRAM, in_red, say, say_raw, stdout_is_terminal
 from ctadata.cli.progress_options import ProgressOptions
+from ctadata.cli.run_log import open_run_log
 from ctadata.cli.run_output import RunOutput
+from ctadata.cli.run_records import DONE, FAILED, STOPPED, begin_record, record_run
 from ctadata.cli.sharing import Sharing
 from ctadata.cli.signals import stop_on_signals
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.errors import CtadataError, IntegrityError, Unsupported, UsageError
+from ctadata.http.redaction import redact
 from ctadata.printable import escape_unprintable
 from ctadata.progress import units
-from ctadata.progress.format import NAMED, counted_line, outcome_lines
+from ctadata.progress.format import NAMED, counted_line, outcome_lines, status_lines
 from ctadata.progress.reporters import choose
 from ctadata.transfer.report import Outcome, Reporter, Summary
 from ctadata.transfer.special_files import SPECIAL
@@ -111,13 +115,45 @@ def run_work(
     began, verbose = time.monotonic(), bool(common.verbose)
     if not common.quiet:
         sharing.announce()
-    with stop_on_signals() as stop, open_work(stop) as work:
-        # progress bars would overwrite the lines of a dry run, and JSON lines on a terminal
-        quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
-        shown = choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ, every=progress.stats)
-        with shown as reporter, output.recording(reporter, work.profile, verbose=verbose) as recorder:
+    arguments = redact(shlex.join(sys.argv[1:]))
+    command, title = f"{PROGRAM} {arguments}", "" if progress.no_title else arguments
+    # progress bars would overwrite the lines of a dry run, and JSON lines on a terminal
+    quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
+    shown = choose(
+        sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ, every=progress.stats, title=title
+    )
+
+    def show_status() -> None:
+        first, *rest = status_lines(shown.tally.snapshot())
+        shown.interject([f"{PROGRAM}: {first}", *rest])
+
+    log_files = sharing.name_file(progress.log_file), sharing.name_file(progress.log_json)
+    with (
+        open_run_log(*log_files, command) as log,
+        stop_on_signals(show_status, outlives_terminal=not output.fills_terminal) as stop,
+        open_work(stop) as work,
+        record_run(
+            None
+            if output.dry_run
+            else begin_record(output.action, command, work.profile, output.receipt, log_files[0] or log_files[1]),
+            shown.tally.snapshot,
+        ) as record,
+    ):
+        with (
+            shown as reporter,
+            log.follow(reporter, shown.tally.snapshot, progress.stats) if log else nullcontext(reporter) as logged,
+            output.recording(logged, work.profile, verbose=verbose) as recorder,
+        ):
             summary = work.run(recorder)
-        print_summary(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
+        seconds, stopped = time.monotonic() - began, stop.is_set() or summary.stopped
+        print_summary(summary, seconds, output, common, stopped=stopped)
+        words = "; ".join(summary_counts(summary, seconds, output.action))
+        state = STOPPED if stopped else FAILED if summary.errors else DONE
+        if log:
+            log.write("error" if summary.errors else "info", "end", f"{state}: {words}", size=summary.size)
+        if record:
+            destination = _destination(summary, output.action).removeprefix(" to ") or None
+            record.end(state, None if stopped else summary.exit_code, words, destination)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
     if not (common.quiet or output.dry_run or output.action == "verify"):

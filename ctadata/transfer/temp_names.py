@@ -81,6 +81,14 @@ def has_ended(name: str) -> bool:
     return is_of_this_boot(name) and (not pid.isdigit() or _start_of(int(pid)) != start)
 
 
+def is_process_gone(name: str) -> bool | None:
+    """Return whether the process that made this name has ended; None if it is of another machine, so nobody knows."""
+    host, boot, pid, start = _writer(name)
+    if host != _host():
+        return None
+    return boot != this_boot() or not pid.isdigit() or _start_of(int(pid)) != start
+
+
 def is_of_this_boot(name: str) -> bool:
     """Return whether a process of this very boot has made a local part, so that its locks are seen here."""
     return _writer(name)[:2] == (_host(), this_boot())
@@ -117,7 +125,8 @@ def _start_of(pid: int) -> str:
     """
     stat = _text(f"/proc/{pid}/stat")
     if stat:
-        return stat.rpartition(")")[2].split()[19]
+        fields = stat.rpartition(")")[2].split()
+        return "" if fields[0] in ("Z", "X") else fields[19]  # a zombie has ended, but nobody has asked for its end
     return "0" if not _text("/proc/self/stat") and _exists(pid) else ""
 
 

@@ -87,11 +87,17 @@ class Terminal:
             return bool(block)
         return False
 
+    def hang_up(self):
+        """Take the terminal away, as a lost connection does."""
+        os.close(self.fd)
+        self.fd = None
+
     def close(self):
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        os.close(self.fd)
+        if self.fd is not None:
+            os.close(self.fd)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 FOLDER = files("ctadata") / "schemas"
-SHARED = {"entry", "transfer", "version"}
+SHARED = {"entry", "run", "transfer", "version"}
 """The schemas to which others refer; no command has such a name."""
 
 

@@ -49,6 +49,8 @@ RUNS = {
     "config": [""],
     "doctor": ["--write"],
     "cache list": [""],
+    "runs list": [""],
+    "runs show": ["{id}"],
 }
 """Arguments of the commands that the sandbox answers, in an order in which one needs another's files."""
 S3_RUNS = {

@@ -8,9 +8,10 @@ MIB = 1 << 20
 
 
 def test_bars_while_it_runs_and_a_clean_screen_after(at_box, place, stalled):
-    terminal = at_box.terminal("get", f"{place}/big")
+    terminal = at_box.terminal("get", f"{place}/big", columns=120)
     terminal.expect(r"0 of 1 file +1\.0 MiB of 2\.0 MiB")
-    terminal.expect(rf"1\.0 MiB  {place}/big")
+    terminal.expect(rf"1\.0 MiB of 2\.0 MiB +{place}/big")
+    assert f"% get {place}/big\x07" in terminal.raw  # the title of the window
     stalled.release()
     assert terminal.end() == 0
     assert terminal.raw.rindex("\x1b[?25h") > terminal.raw.rindex("\x1b[?25l")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from ctadata.cli.completion import complete_remote
 from ctadata.cli.listed_files import read_files
 from ctadata.cli.locations import read_location
 from ctadata.cli.option_groups import expand_groups
-from ctadata.cli.output import open_stdout
+from ctadata.cli.output import open_stdout, stdout_is_terminal
 from ctadata.cli.progress_options import ProgressOptions
 from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
@@ -68,6 +69,7 @@ def get(
       cta-data-direct get --files-from all lst out    to out/run/...
       cta-data-direct get -r --stage lst/old/run      files on tape as well
       cta-data-direct get -r --processes 4 lst/run    with up to four processes
+      cta-data-direct get -r --limit-rate '08:00,10M 19:00,off' --log-file log lst
 
     With two or more arguments, the last one is always local; '.' is the current
     directory. A file appears under its name when it is whole and verified. Files
@@ -119,7 +121,9 @@ def get(
             raise UsageError("--version-id takes one file")
         work = _of_version(work, version_id)
     work = in_processes(work, processes, common, run_options)
-    run_transfer(common, work, run_options.output("get", rules, bases), run_options, progress)
+    output = run_options.output("get", rules, bases)
+    output = dataclasses.replace(output, fills_terminal=local == "-" and stdout_is_terminal())
+    run_transfer(common, work, output, run_options, progress)
 
 
 def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None]:
