@@ -39,7 +39,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from ctadata.printable import escape_unprintable
-from ctadata.tracebacks import caller_traceback
 
 
 class CtadataError(Exception):
@@ -79,6 +78,8 @@ class CtadataError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython and notebooks show: the caller's frames; with CTADATA_DEBUG=1 all."""
+        from ctadata.tracebacks import caller_traceback  # imported late: only notebooks need it
+
         return caller_traceback(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
