@@ -232,7 +232,7 @@ class JsonClient:
     ) -> JsonResponse:
         origin, target = split_url(url)
         self._check(origin, token)
-        sent = [("Accept", "application/json"), *headers.items()]
+        sent = [*{"Accept": "application/json", **headers}.items()]
         if content_type:
             sent.append(("Content-Type", content_type))
         if basic:

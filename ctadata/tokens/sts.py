@@ -68,7 +68,8 @@ class SecurityTokenService:
         role = {"RoleArn": self.role} if self.role else {}
         fields = {"Action": action, "Version": "2011-06-15", **role, "RoleSessionName": SESSION_NAME}
         fields |= {"DurationSeconds": str(LIFETIME), **more}
-        headers = _signed_headers(self.url, fields, key, self.region) if key else {}
+        signature = _signed_headers(self.url, fields, key, self.region) if key else {}
+        headers = {"Accept": "application/xml", **signature}  # Ceph has another answer for those who accept JSON
         response = self.rest.post_form(self.url, fields, headers=headers)
         answer = _fields(response.text)
         if response.status != 200:
@@ -114,4 +115,5 @@ def _error(action: str, response: JsonResponse, answer: Mapping[str, str]) -> Ct
         return ServerTrouble(what, status=response.status)
     if re.sub("Exception$", "", code) in _EXPIRED or response.status == 401:
         return LoginNeeded(what, hint="log in again: cta-data-direct start-agent", status=response.status)
-    return ConfigError(what, hint="check role_arn, and the server's trust in the issuer", status=response.status)
+    trusted = "the access key" if action == "AssumeRole" else "the issuer"
+    return ConfigError(what, hint=f"check role_arn, {trusted}, and whom the role trusts", status=response.status)

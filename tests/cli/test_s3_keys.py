@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 from servers.agent_token import give_token
 from servers.moto import ALL
+from servers.rgw import statement
 from servers.s3_stub import s3_stub
 
 from ctadata.tokens.profile_files import ProfileFiles
@@ -106,6 +107,21 @@ def test_a_key_assumes_a_role_and_the_request_is_signed(at_s3, moto_s3, stub, bu
         assert at_s3("list", f"st:{bucket}", check=0).out == f"{bucket}/a\n"
         assert at_s3("get", f"st:{bucket}/a", "-", check=4)
     assert "reader" not in at_s3("credentials", "show", check=0).out
+    assert stub.requests("POST", "/")[0].headers["accept"] == "application/xml"
+
+
+def test_a_key_assumes_a_role_of_ceph(at_s3, rgw, monkeypatch):
+    keys, bucket = rgw.new_user(name="owner"), "assumed"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret)
+    monkeypatch.setenv("CTADATA_ENDPOINT", rgw.http)
+    monkeypatch.setenv("CTADATA_REGION", "us-east-1")
+    rgw.client(keys).create_bucket(Bucket=bucket)
+    rgw.client(keys).put_object(Bucket=bucket, Key="a", Body=b"x")
+    role = rgw.role("owner", statement("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
+    at_s3.settings(f'role_arn = "{role}"\n')
+    assert at_s3("list", f"st:{bucket}", check=0).out == f"{bucket}/a\n"
+    at_s3("get", f"st:{bucket}/a", "-", check=4)
 
 
 def test_keys_are_renewed_before_they_end(box, moto_s3, stub, at_s3, monkeypatch):

@@ -72,14 +72,19 @@ class Rgw:
 
     def session(self, keys: Keys, name: str, policy: dict, *, seconds: int = 900) -> Keys:
         """Temporary keys of a role that the user `name` takes on with `keys`; the policy is the role's."""
+        arn = self.role(name, policy)
+        sts = self.client(keys, service="sts")
+        answer = sts.assume_role(RoleArn=arn, RoleSessionName="session", DurationSeconds=seconds)["Credentials"]
+        return Keys(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+
+    def role(self, name: str, policy: dict) -> str:
+        """The ARN of a new role of this policy, which the user `name` may take on."""
         role = f"role-{uuid.uuid4().hex[:10]}"
         trust = _policy("sts:AssumeRole", Principal={"AWS": [f"arn:aws:iam:::user/{name}"]})
         arn = self.admin("role", "create", f"--role-name={role}", f"--assume-role-policy-doc={trust}")["Arn"]
         document = json.dumps(policy, separators=(",", ":"))
         self.admin("role-policy", "put", f"--role-name={role}", "--policy-name=p", f"--policy-doc={document}")
-        sts = self.client(keys, service="sts")
-        answer = sts.assume_role(RoleArn=arn, RoleSessionName="session", DurationSeconds=seconds)["Credentials"]
-        return Keys(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        return arn
 
     def client(self, keys: Keys | None, *, service: str = "s3", url: str = "") -> Any:
         """boto3's client: what somebody else does there; without keys anonymous."""
