@@ -331,16 +331,17 @@ def test_what_the_server_drops_is_a_failure(site):
     Path("b").write_bytes(b"b")
     here = f"s3://{site.bucket}/"
     asked = {"--redirect-to": "/b", "--sse": "aws:kms", "--storage-class": "STANDARD_IA", "--tags": "state=raw"}
+    asked["--cache-control"] = "max-age=60"
     site("put", "--redirect-to", "/b", "a", f"{here}c", check=0)
     site.stub.forget()
     site("put", "-j1", "--sse", "aws:kms", "--tags", "state=raw", "a", "b", here, check=0)
     assert len(site.stub.requests("GET", "tagging")) == 1  # a bucket that has kept all is not asked again
     site("put", "--storage-class", "STANDARD", "a", f"{here}d", check=0)
     dropped = ("website-redirect-location", "server-side-encryption", "storage-class")
-    s3_quirks.drop_headers(site.stub, *(f"x-amz-{name}" for name in dropped))
+    s3_quirks.drop_headers(site.stub, "cache-control", *(f"x-amz-{name}" for name in dropped))
     s3_quirks.alter(site.stub, lambda asked, answer: (*answer[:2], answer[2].replace(b"raw", b"old")))
     words = {"--redirect-to": "keeps no redirects", "--sse": "has not encrypted it", "--tags": "keeps no tags"}
-    words["--storage-class"] = "in another storage class"
+    words |= {"--storage-class": "in another storage class", "--cache-control": "keeps no such header"}
     for option, value in asked.items():
         assert words[option] in site("put", option, value, "a", f"{here}{option}", check=2).err
 

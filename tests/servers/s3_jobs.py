@@ -25,6 +25,7 @@ from servers.s3_servers import S3Server
 COMMAND = [sys.executable, "-m", "ctadata"]
 PATIENCE = 600.0  # seconds that a command may take: some send 5,000 files to a server in Python
 PART = 5 << 20
+_NO_XML = "boto3 gets an answer that is no XML"
 NEVER = ("UnicodeDecodeError", "Traceback")
 
 
@@ -158,6 +159,8 @@ class Job:
             ours = f"trap: the link gets {error.code}"
         except ClientError as error:  # where a job prepares something, or looks, by boto3
             return f"server cannot: boto3 gets {_code(error)}"
+        except ResponseParserError:
+            return f"server cannot: {_NO_XML}"
         else:
             return "ok"
         try:
@@ -169,7 +172,7 @@ class Job:
         except HTTPError as error:
             theirs = f"the link of boto3 gets {error.code}"
         except ResponseParserError:
-            theirs = "boto3 gets an answer that is no XML"
+            theirs = _NO_XML
         else:
             return ours
         untold = "; the command reports a success" if ours.startswith("trap") else ""

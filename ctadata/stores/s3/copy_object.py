@@ -31,6 +31,7 @@ from ctadata.stores.s3.description import (
     TAGS,
     get_tags,
     metadata_of,
+    set_tags_of_copy,
 )
 from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers, object_size
 from ctadata.stores.s3.errors import error_of_code, xml_fields
@@ -152,13 +153,17 @@ class _Copying:
 
     def copy_at_once(self) -> None:
         headers = {**self._from_source(), **self._kept_by_name()}
-        given = self.options.headers
-        # Ceph takes the alias from the source if the description comes from there
-        if self._described_anew() or headers.get(REDIRECT) != self.found.get(REDIRECT):
+        # Ceph takes the alias and the tags from the source only if the description comes from there
+        anew = self._described_anew() or headers.get(REDIRECT) != self.found.get(REDIRECT)
+        anew = anew or self.source == self.target  # a copy onto itself has to replace the description
+        if anew:
             headers |= {"x-amz-metadata-directive": "REPLACE", **self._description()}
-        if TAGS in given:
-            headers |= {"x-amz-tagging-directive": "REPLACE", TAGS: given[TAGS]}
+        tags = self._tags() if anew or TAGS in self.options.headers else {}
+        if tags:
+            headers |= {"x-amz-tagging-directive": "REPLACE", **tags}
         self._put("", {**headers, **self._condition})
+        if tags:
+            set_tags_of_copy(self.connection, self.target, tags[TAGS])
 
     def copy_in_parts(self) -> None:
         size = self._part_size()

@@ -57,6 +57,8 @@ _DROPPED = {
     ENCRYPTION: ("has not encrypted it", "delete the file, or leave --sse out and encrypt it before the upload"),
     STORAGE_CLASS: ("keeps it in another storage class", "leave --storage-class out"),
     TAGS: ("keeps no tags, or does not tell them", "leave --tags out"),
+    "Cache-Control": ("keeps no such header", "leave --cache-control out"),
+    "Content-Disposition": ("keeps no such header", "leave --content-disposition out"),
 }
 """The headers that some servers accept and drop, with the words for that and a hint."""
 
@@ -182,6 +184,26 @@ def _keeps_tags(connection: Connection, name: Name, asked: str) -> bool:
         if not isinstance(error, Unsupported) and error.status not in (400, 404, 500):  # 500: rclone
             raise
         return False
+
+
+def set_tags_of_copy(connection: Connection, name: Name, asked: str) -> None:
+    """Set the tags of a copy if the server has not kept those of the request, as Ceph 16 does not.
+
+    A server that has kept them is not asked again.
+
+    Args:
+        connection: The server.
+        name: The copy.
+        asked: The tags, as the header `TAGS` has them.
+    """
+    known, kept = connection.quirks.kept_headers, (name.bucket, "x-amz-tagging-directive")
+    if kept in known:
+        return
+    if _keeps_tags(connection, name, asked):
+        known.add(kept)
+        return
+    tags = [{"Key": key, "Value": value} for key, value in parse_qsl(asked, keep_blank_values=True)]
+    connection.call("put_object_tagging", Bucket=name.bucket, Key=name.key, Tagging={"TagSet": tags})
 
 
 def describe(connection: Connection, name: Name, entry: Entry) -> tuple[Mapping[str, str], Description]:

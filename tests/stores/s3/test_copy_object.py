@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from urllib.parse import urlencode
 
 import pytest
+from servers import s3_quirks
 from stores.s3.connections import StubbedServer
 
 from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, NotFound, ServerTrouble
@@ -47,6 +49,33 @@ def test_a_copy_in_one_request_keeps_what_the_object_carries(s3):
     assert s3.client.head_object(Bucket=target.bucket, Key=target.key)["WebsiteRedirectLocation"] == "/x"
     with pytest.raises(AlreadyExists):
         copy_object(s3.store.connection, source, target, CopyOptions(new=True))
+
+
+def copied_tags(s3: StubbedServer, headers: dict[str, str], target: str = "copy") -> str:
+    """Copy an object with the tag k=v, perhaps onto itself, and return the tags of the copy as a query."""
+    bucket = s3.bucket()
+    s3.client.put_object(Bucket=bucket, Key="source", Body=b"x", Tagging="k=v", Metadata={"run": "1"})
+    copy_object(s3.store.connection, Name(bucket, "source"), Name(bucket, target), CopyOptions(headers=headers))
+    return urlencode(
+        {tag["Key"]: tag["Value"] for tag in s3.client.get_object_tagging(Bucket=bucket, Key=target)["TagSet"]}
+    )
+
+
+DESCRIBED = [({"x-amz-meta-run": "2"}, "k=v"), ({"x-amz-tagging": "a=b+c"}, "a=b+c")]
+
+
+@pytest.mark.parametrize(("headers", "tags"), DESCRIBED, ids=["metadata", "tags"])
+def test_a_copy_that_is_described_anew_has_its_tags(s3, headers, tags):
+    """Ceph 16 drops the tags with the metadata, and stores those of the request so that nobody can read them."""
+    assert copied_tags(s3, headers) == tags
+    assert copied_tags(s3, headers, "source") == tags
+
+
+@pytest.mark.parametrize(("headers", "tags"), DESCRIBED, ids=["metadata", "tags"])
+def test_a_server_that_overlooks_the_tags_of_a_copy_gets_them_afterwards(at_moto, monkeypatch, headers, tags):
+    monkeypatch.setattr(at_moto.stub, "pass_on", at_moto.stub.pass_on)
+    s3_quirks.ignore_headers(at_moto.stub, "x-amz-tagging", "x-amz-tagging-directive")
+    assert copied_tags(at_moto, headers) == tags
 
 
 @pytest.mark.full("rgw")
