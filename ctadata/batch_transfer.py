@@ -27,6 +27,7 @@ from ctadata.config.resolve import COMMAND_LINE, Resolved, resolve_profile
 from ctadata.errors import CtadataError, UsageError
 from ctadata.resources import usable_processors
 from ctadata.session import Session
+from ctadata.system import keep_signal_mask, unblock_signal
 from ctadata.transfer.batches import Batches, BatchResult
 from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.download_task import download_files
@@ -146,9 +147,7 @@ class LocalProcesses:
         self.count = count
         self._context = multiprocessing.get_context("spawn")
         self._for_workers, self._own_end = self._context.Pipe(duplex=False)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        resource_tracker.ensure_running()  # it unblocks Ctrl-C and SIGTERM, which a command has blocked
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        keep_signal_mask(resource_tracker.ensure_running)  # it unblocks Ctrl-C and SIGTERM, which a command has blocked
 
     def __call__(self) -> Executor:
         """Return a pool; its processes start with its first batches."""
@@ -165,7 +164,7 @@ def _begin_worker(caller: Connection) -> None:
     """Prepare a process of `LocalProcesses`: the caller alone stops it, and it ends after the caller."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller too
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # a command blocks it
+    unblock_signal(signal.SIGTERM)  # a command blocks it
     logging.getLogger("ctadata").addHandler(logging.NullHandler())  # the caller logs the same
     threading.Thread(target=_end_with_caller, args=(caller,), daemon=True).start()
 

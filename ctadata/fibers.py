@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import select
 import sys
 import threading
 import time
@@ -26,6 +24,8 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from greenlet import getcurrent, greenlet
+
+from ctadata import system
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Fibers:
         self.worked = 0.0
         self.queued = 0
         self.thread = 0
-        self._poll = select.poll()
+        self._poll = system.Poll()
         self._owners: dict[int, greenlet] = {}
         self._due: dict[greenlet, float] = {}
         self._parked: set[greenlet] = set()  # they wait until they are woken
@@ -65,10 +65,8 @@ class Fibers:
         in this thread: so its own `finally` blocks release what it holds, and not the garbage collector.
         """
         self._hub, self.thread = getcurrent(), threading.get_native_id()
-        self._wake_in, self._wake_out = os.pipe()  # macOS has no pipe2
-        os.set_blocking(self._wake_in, False)
-        os.set_blocking(self._wake_out, False)
-        self._poll.register(self._wake_in, select.POLLIN)
+        self._waker = system.Waker()
+        self._poll.register(self._waker.fd, system.POLLIN)
         _thread.fibers = self
         fibers = [_fiber(function) for function in functions]
         try:
@@ -82,8 +80,7 @@ class Fibers:
             self._owners.clear()
             self._due.clear()
             self._parked.clear()
-            os.close(self._wake_in)
-            os.close(self._wake_out)
+            self._waker.close()
 
     def _take_turns(self, ready: dict[greenlet, list[tuple[int, int]]]) -> None:
         alive = len(ready)
@@ -99,7 +96,7 @@ class Fibers:
     def _wait_for_all(self) -> dict[greenlet, list[tuple[int, int]]]:
         """Wait until a fiber can run. Return those that can, with the sockets that are ready for each."""
         began = time.monotonic()
-        self._asleep = True  # before `_woken` is read: from now on `wake` writes to the pipe
+        self._asleep = True  # before `_woken` is read: from now on `wake` uses the waker
         first = min(self._due.values(), default=math.inf)
         seconds = 0.0 if self._woken else max(0.0, first - began)
         events = self._poll.poll(None if seconds == math.inf else seconds * 1000)
@@ -108,8 +105,8 @@ class Fibers:
         self.waited += now - began
         ready: dict[greenlet, list[tuple[int, int]]] = {}
         for fd, event in events:
-            if fd == self._wake_in:
-                os.read(self._wake_in, 4096)
+            if fd == self._waker.fd:
+                self._waker.drain()
             else:
                 ready.setdefault(self._owners[fd], []).append((fd, event))
         while self._woken:
@@ -150,8 +147,7 @@ class Fibers:
         """Let a fiber of this thread run again. Any thread may call this."""
         self._woken.append(fiber)
         if self._asleep:
-            with contextlib.suppress(BlockingIOError):  # the pipe is full, so the loop wakes anyway
-                os.write(self._wake_out, b".")
+            self._waker.wake()
 
 
 class _ThreadState(threading.local):
@@ -195,7 +191,7 @@ def wait_for_sockets(sockets: Mapping[int, int], seconds: float) -> list[tuple[i
     fibers = _thread.fibers
     if fibers is not None:
         return fibers.wait(seconds, sockets)
-    poll = select.poll()
+    poll = system.Poll()
     for fd, events in sockets.items():
         poll.register(fd, events)
     return poll.poll(seconds * 1000)

@@ -28,6 +28,7 @@ from ctadata.entries import Entry
 from ctadata.errors import Changed, LocalError, UsageError
 from ctadata.progress.units import read_size
 from ctadata.session import Session
+from ctadata.system import user_id
 from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.plan import Rules
@@ -180,7 +181,7 @@ def _look_up(place: Path, entry: Entry, size: int | None) -> Path | None:
     try:
         found = copy.lstat()
         is_whole = stat.S_ISREG(found.st_mode) and size in (None, found.st_size)
-        if not is_whole or found.st_uid != os.geteuid() or found.st_mode & 0o222:
+        if not is_whole or found.st_uid != user_id() or found.st_mode & 0o222:
             return None
         os.utime(place)
     except OSError:

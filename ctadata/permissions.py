@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from ctadata.errors import ConfigError
+from ctadata.system import user_id
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,8 @@ def refuse_open_folders(path: Path, *, what: str) -> None:
 
 def _other_writer(status: os.stat_result, path: Path) -> tuple[str, str]:
     """Return who else may have written the file, and the command that ends that; empty texts if nobody else can."""
-    if status.st_uid not in (os.geteuid(), 0):
-        return f"it belongs to another user (uid {status.st_uid})", f"chown {os.geteuid()} {path}"
+    if status.st_uid not in (user_id(), 0):
+        return f"it belongs to another user (uid {status.st_uid})", f"chown {user_id()} {path}"
     if status.st_mode & stat.S_IWGRP:
         return f"its group (gid {status.st_gid}) may change it", f"chmod g-w {path}"
     return "", ""

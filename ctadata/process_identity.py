@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
+
+from ctadata import system
 
 
 def host_name() -> str:
     """Return the name of this machine."""
-    return os.uname().nodename
+    return system.host_name()
 
 
 def read_boot_id() -> str:

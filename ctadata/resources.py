@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ctadata.errors import LocalError
+from ctadata.system import clock_ticks, open_file_limit
 
 BASE_FILES = 16
 """The number of open files beside those of the workers: the standard streams, libraries, a listing under way."""
@@ -34,7 +35,7 @@ def limit_workers(wanted: int, *, asked: bool = True) -> int:
         wanted: The number of workers.
         asked: Whether the user may expect this number; then the log records a smaller one.
     """
-    allowed = _open_file_limit()
+    allowed = open_file_limit()
     most = wanted if allowed is None else max(1, (allowed - BASE_FILES) // FILES_PER_WORKER)
     if most >= wanted:
         return wanted
@@ -54,7 +55,7 @@ def is_out_of_files() -> bool:
 
 def too_many_files_error() -> LocalError:
     """Return the error for a process that can open no further file."""
-    what = f"too many files are open: this process may open {_open_file_limit()}"
+    what = f"too many files are open: this process may open {open_file_limit()}"
     return LocalError(what, hint="raise ulimit -n, or use -j 1")
 
 
@@ -76,16 +77,6 @@ def shortage_error(error: BaseException) -> LocalError | None:
     if (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)) or is_out_of_files():
         return too_many_files_error()
     return None
-
-
-def _open_file_limit() -> int | None:
-    """Return the limit of open files; None if there is none, or the system has no such limit."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if allowed == resource.RLIM_INFINITY else allowed
 
 
 class BusyMeter:
@@ -161,6 +152,8 @@ def _quotas() -> Iterable[int]:
 
 def _idle_seconds() -> float | None:
     """Return for how long the processors of this process have been idle since the start of the machine (proc(5))."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
     try:
         rows = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu")]
         allowed = os.sched_getaffinity(0)
@@ -169,6 +162,6 @@ def _idle_seconds() -> float | None:
             for name, *_, idle, waits in (row[:6] for row in rows)
             if name[3:].isdigit() and int(name[3:]) in allowed
         )
-        return ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, AttributeError):
+        return ticks / clock_ticks()
+    except (OSError, ValueError):
         return None

@@ -13,8 +13,9 @@ from ctadata.errors import Changed, CtadataError, Incomplete, NotFound, PartialF
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.errors import WrongRegion
 
+NOT_HERE = {"__main__", "filesystem", "jupyter", "windows", "windows_files"}  # they need more than a plain install
 for module in pkgutil.walk_packages(ctadata.__path__, "ctadata."):
-    if not {"__main__", "filesystem", "jupyter"} & set(module.name.split(".")):  # they need more than a plain install
+    if not NOT_HERE & set(module.name.split(".")):
         import_module(module.name)
 
 

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from ctadata import system
 from ctadata.errors import ConfigError, CtadataError, LocalError
 from ctadata.tokens.files import local_error, read_private, write_private
 from ctadata.tokens.token import Token
@@ -33,7 +34,7 @@ def bearer_token_path(env: Mapping[str, str] = os.environ) -> Path:
             "XDG_RUNTIME_DIR is not set, so the token cannot be published",
             hint='use eval "$(cta-data-direct env)" instead',
         )
-    path = Path(runtime) / f"bt_u{os.geteuid()}"
+    path = Path(runtime) / f"bt_u{system.user_id()}"
     _check_directory(path.parent)
     return path
 
@@ -64,7 +65,7 @@ def _check_directory(folder: Path) -> None:
         info = folder.stat()
     except OSError as error:
         raise local_error(error, folder) from None
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != system.user_id() or system.permission_bits(info) & 0o022:
         raise LocalError(
             "other users can write into this directory, so the token is not published there", path=str(folder)
         )

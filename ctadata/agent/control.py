@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
 
@@ -22,6 +19,7 @@ from ctadata.agent.status import Status, read_status
 from ctadata.config.profile import Profile
 from ctadata.errors import AlreadyExists, LocalError, TemporaryError, TimedOut
 from ctadata.process_identity import host_name, read_process_start
+from ctadata.system import HAS_AGENT, terminate
 from ctadata.tokens.device import Show
 from ctadata.tokens.login_store import explain_mismatch
 from ctadata.tokens.profile_files import ProfileFiles
@@ -59,7 +57,7 @@ def start(
         publish: Also copy the token to `$XDG_RUNTIME_DIR/bt_u<uid>`, where other programs find it.
 
     Returns:
-        The state of the agent and of the login.
+        The state of the agent and of the login. On a system without background processes (Windows), no agent runs then.
 
     Raises:
         LoginNeeded: The user has to log in, and denied it or could not.
@@ -78,6 +76,8 @@ def start(
         stop_agent(files)  # it serves an earlier state of the profile, or does not publish
     if not is_claimed(files):
         obtain_token(profile, files, is_good=_accept_none, secret=secret, show=show, stop=stop)
+        if not HAS_AGENT:
+            return read_status(profile, files)
         spawn(profile, files, copy)
     return _check_started(read_status(profile, files))
 
@@ -202,29 +202,7 @@ def _terminate(state: State) -> None:
     """Send SIGTERM to the agent's process, and never to a later process with the same number."""
     if state.host != host_name():
         raise LocalError(f"the agent runs on {state.host}", hint="stop it there")
-    with contextlib.suppress(ProcessLookupError), _open_pidfd(state.pid) as process:
-        if read_process_start(state.pid) != state.process_started:
-            return
-        if process is None:
-            os.kill(state.pid, signal.SIGTERM)
-        else:
-            signal.pidfd_send_signal(process, signal.SIGTERM)
-
-
-@contextlib.contextmanager
-def _open_pidfd(pid: int) -> Iterator[int | None]:
-    """Yield a descriptor of this very process; None if the system has none (Linux before 5.3, macOS)."""
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        raise
-    except (AttributeError, OSError):
-        yield None
-        return
-    try:
-        yield process
-    finally:
-        os.close(process)
+    terminate(state.pid, lambda: read_process_start(state.pid) == state.process_started)
 
 
 def _accept_none(token: Token) -> bool:  # noqa: ARG001

@@ -28,6 +28,7 @@ from ctadata.agent.token_backends import open_backend
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.process_identity import host_name, read_boot_id, read_process_start
+from ctadata.system import Signals, detach, ignore_hang_up
 from ctadata.tokens.login_store import load_token
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -37,8 +38,7 @@ log = logging.getLogger("ctadata.agent")
 def main() -> int:
     """Run the agent; the module's docstring describes the protocol."""
     request = json.load(sys.stdin)
-    if os.fork():  # the starter waits for this process; init adopts the agent
-        os._exit(0)
+    detach()  # the starter waits for this process; init adopts the agent
     os.umask(0o077)
     copy = Path(request["publish"]) if request["publish"] else None
     try:
@@ -159,13 +159,12 @@ def _stop_on_signals() -> Event:
 
     A thread sets it, since a handler that sets an event can deadlock.
     """
-    signals = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signals = Signals((signal.SIGTERM, signal.SIGINT)).__enter__()  # until the process ends
+    ignore_hang_up()
     stop = Event()
 
     def listen() -> None:
-        signal.sigwait(signals)
+        signals.wait()
         stop.set()
 
     threading.Thread(target=listen, name="signals", daemon=True).start()

@@ -15,11 +15,10 @@ from ctadata.agent.loop import LoopStatus, keep_fresh
 from ctadata.agent.token_backends import open_backend
 from ctadata.config.profile import Profile
 from ctadata.errors import LocalError, NotFound
+from ctadata.system import ENDING_SIGNALS
 from ctadata.tokens.login_store import load_token
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
-
-FORWARDED = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run(profile: Profile, command: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
@@ -93,9 +92,9 @@ def forward_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     early: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if number in FORWARDED and programs:
+        if number in ENDING_SIGNALS and programs:
             programs[0].send_signal(number)
-        elif number in FORWARDED:
+        elif number in ENDING_SIGNALS:
             early.append(number)
 
     def set_target(process: subprocess.Popen[bytes]) -> None:
@@ -103,7 +102,7 @@ def forward_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
         for number in early:
             process.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in (*FORWARDED, signal.SIGINT)}
+    before = {number: signal.signal(number, forward) for number in (*ENDING_SIGNALS, signal.SIGINT)}
     try:
         yield set_target
     finally:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import json
 import os
 import secrets
@@ -24,6 +23,7 @@ from threading import Event
 from ctadata.agent.record import read_record
 from ctadata.errors import Stopped, TemporaryError
 from ctadata.process_identity import host_name, read_boot_id, read_boot_time, read_process_start
+from ctadata.system import rename_new
 from ctadata.tokens.files import TEMPORARY_PREFIX, local_error, read_private, write_private
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -35,8 +35,6 @@ EXTENDED_AT = 75.0
 
 POLL_INTERVAL = 0.2
 """Seconds between two checks of another machine's lease."""
-
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +214,11 @@ def _create(files: ProfileFiles, lease: Lease) -> bool:
     draft = files.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     write_private(draft, _serialize(lease))
     try:
-        os.link(draft, files.lease)
+        rename_new(None, draft, files.lease)  # without hard links, the lock alone has to be enough
     except FileExistsError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise local_error(error, files.lease) from None
-        write_private(files.lease, _serialize(lease))  # on such a file system the lock alone has to be enough
+        raise local_error(error, files.lease) from None
     finally:
         draft.unlink(missing_ok=True)
     return True

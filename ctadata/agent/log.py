@@ -9,6 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from ctadata.http.redaction import redact
+from ctadata.system import open_file
 from ctadata.tokens.files import local_error, read_private
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -42,9 +43,9 @@ def last_lines(files: ProfileFiles, count: int) -> list[str]:
 class _PrivateLogFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         """Open the file with mode 0600, whatever the umask."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         try:
-            return open(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")  # noqa: PTH123
+            return open(open_file(self.baseFilename, flags), "a", encoding="utf-8")  # noqa: PTH123
         except OSError as error:
             raise local_error(error, Path(self.baseFilename)) from None
 

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import secrets
-import select
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from threading import Event
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Stopped, TemporaryError, TimedOut
+from ctadata.system import POLLIN, Poll
 from ctadata.tokens.device import CODE_LIFE, INTERVAL, DeviceLogin, Show
 from ctadata.tokens.files import make_private_directory, read_private, write_private
 from ctadata.tokens.oidc_agent import failure_error, is_answering
@@ -153,8 +153,8 @@ class OidcAgentProcess:
         except subprocess.TimeoutExpired:  # it is waiting for an issuer, without a time-out
             self._process.kill()
             self._process.wait()
-        ended = select.poll()
-        ended.register(self._ended)
+        ended = Poll()
+        ended.register(self._ended, POLLIN)
         ended.poll(END_TIMEOUT * 1000)
         os.close(self._ended)
         self.home.socket_record.unlink(missing_ok=True)

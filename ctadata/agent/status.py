@@ -15,6 +15,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
 from ctadata.printable import escape_unprintable
 from ctadata.process_identity import host_name
+from ctadata.system import HAS_AGENT
 from ctadata.tokens.login_store import KEYRING, explain_mismatch, load_token
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
@@ -76,7 +77,10 @@ class Status:
         who = f"as {self.user} " if self.user else ""
         host = f" of {self.host}" if self.elsewhere else ""
         keeper = keeper or (f"process {self.pid}{host}" if self.running else "")
-        return f"logged in {who}at {self.profile}; {f'{keeper} keeps the login fresh' if keeper else 'no agent runs'}"
+        without = (
+            "no agent runs" if HAS_AGENT else "each command renews the token when needed: this system has no agent"
+        )
+        return f"logged in {who}at {self.profile}; {f'{keeper} keeps the login fresh' if keeper else without}"
 
     def __str__(self) -> str:
         """Return the sentence, without characters that control a terminal: the token names the user."""

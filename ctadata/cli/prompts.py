@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
-import termios
 import threading
 from collections.abc import Sequence
 
+from ctadata import system
 from ctadata.cli.output import say, say_raw
 from ctadata.errors import Stopped
 from ctadata.printable import escape_unprintable
@@ -30,23 +29,11 @@ def can_prompt() -> bool:
 def read_pasted(prompt: str) -> str:
     """Return the text that the user pastes, up to Ctrl-D, without showing it.
 
-    The terminal is read character by character: otherwise it would cut lines at 4095 bytes (termios(3)).
-
     Args:
         prompt: The line to show first.
     """
-    fd = sys.stdin.fileno()
-    before = termios.tcgetattr(fd)
-    quiet = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
-    text = b""
-    termios.tcsetattr(fd, termios.TCSADRAIN, quiet)
-    try:
-        say(prompt)
-        while END not in text and (block := os.read(fd, 1 << 16)):
-            text += block
-    finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
-    return text.partition(END)[0].decode(errors="surrogateescape")
+    text = system.read_hidden(sys.stdin.fileno(), END, lambda: say(prompt))
+    return text.decode(errors="surrogateescape")
 
 
 def confirm_delete(names: Sequence[str], stop: threading.Event, what: str = "") -> bool:
@@ -68,7 +55,7 @@ def confirm_delete(names: Sequence[str], stop: threading.Event, what: str = "") 
     if len(names) > MAX_SHOWN:
         say_raw(f"  and {len(names) - MAX_SHOWN} more")
     _show_question(f"delete {what or units.names(len(names))}? [y/N] ")
-    while not select.select([sys.stdin], [], [], 0.2)[0]:
+    while not system.wait_for_input(0.2):
         if stop.is_set():
             raise Stopped("stopped")
     return sys.stdin.readline().strip().lower() in ("y", "yes")

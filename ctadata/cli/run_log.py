@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ctadata import system
 from ctadata.cli.output import say
 from ctadata.errors import CtadataError, LocalError, UsageError
 from ctadata.http.redaction import redact
@@ -145,15 +146,14 @@ class _LogFile:
         self._path = path
         self._error = ""
         self._lock = threading.Lock()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            self._fd = os.open(path, flags, 0o600)
+            self._fd = system.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):  # a link, a FIFO without a reader, a directory
                 raise _refusal(path) from None
             raise LocalError(f"local: {error.strerror}", path=str(path)) from None
         status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != system.user_id():
             os.close(self._fd)
             raise _refusal(path)
 

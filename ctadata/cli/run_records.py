@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctadata import system
 from ctadata.errors import CtadataError, NotFound, UsageError
 from ctadata.http.redaction import redact
 from ctadata.process_identity import host_name
@@ -132,11 +133,11 @@ class RunRecorder:
 
     def _write(self) -> None:
         new = self.folder / f".{self.record.id}.new"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            with os.fdopen(os.open(new, flags, 0o600), "w", encoding="ascii") as file:
+            fd = system.open_file(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(fd, "w", encoding="ascii") as file:
                 json.dump(dataclasses.asdict(self.record), file)
-            new.replace(self.folder / f"{self.record.id}.json")
+            system.replace_path(new, self.folder / f"{self.record.id}.json")
         except OSError as error:
             log.debug("the record of the run cannot be written: %s", error)
 

@@ -2,9 +2,8 @@
 
 SIGUSR1, and Ctrl-T on systems that have it (SIGINFO), show where a run stands. A run outlives its terminal (SIGHUP).
 
-The signals are blocked, and a thread waits for them (sigwait(3)). A signal handler cannot replace the thread: it runs
-in the main thread between two bytecodes, so it may not take a lock, and it does not interrupt a DNS look-up. Do not
-start a process that lives on while the signals are blocked: it would inherit the blocked signals.
+A thread waits for the signals (`ctadata.system.Signals`). A signal handler cannot replace the thread: it runs in the
+main thread between two bytecodes, so it may not take a lock, and it does not interrupt a DNS look-up.
 """
 
 from __future__ import annotations
@@ -21,10 +20,11 @@ import typer
 
 from ctadata.cli.output import DIRECT, say
 from ctadata.errors import Stopped
+from ctadata.system import Signals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-STATUS_SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGINFO") if hasattr(signal, name))
-HANGUP_SIGNALS = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+STATUS_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGINFO") if hasattr(signal, name))
+HANGUP_SIGNALS = tuple(signal.Signals[name] for name in ("SIGHUP",) if hasattr(signal, name))
 _SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -46,8 +46,8 @@ def stop_on_signals(
     # systems may drop a blocked signal whose action is to ignore it, so each of these has a handler
     previous = {number: signal.signal(number, lambda *_: None) for number in further}
     try:
-        with block_signals(waiting.signals):
-            waiter = threading.Thread(target=waiting.run, daemon=True)
+        with Signals(waiting.signals) as signals:
+            waiter = threading.Thread(target=waiting.run, args=(signals,), daemon=True)
             waiter.start()
             try:
                 yield waiting.stop
@@ -56,7 +56,7 @@ def stop_on_signals(
                     raise
             finally:
                 waiting.ended.set()
-                signal.pthread_kill(waiter.ident or 0, signal.SIGTERM)
+                signals.interrupt(waiter)
                 waiter.join()
                 for number in SIGNALS if waiting.received else ():  # the second signal may come after the block
                     signal.signal(number, lambda number, _: _exit_now(number))
@@ -68,30 +68,20 @@ def stop_on_signals(
         raise typer.Exit(128 + waiting.received[0])
 
 
-@contextlib.contextmanager
-def block_signals(signals: Sequence[int] = SIGNALS) -> Iterator[None]:
-    """Block signals in the block: they wait for sigwait(3), or for the end of the block."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
 @dataclass(slots=True)
 class _Waiting:
     """The thread that waits for signals: what it waits for, and what it has received."""
 
-    signals: Sequence[int]
+    signals: Sequence[signal.Signals]
     show_status: Callable[[], object] | None
     stop: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     received: list[int] = field(default_factory=list)
     terminals: list[int] = field(default_factory=lambda: [number for number in range(3) if os.isatty(number)])
 
-    def run(self) -> None:
+    def run(self, signals: Signals) -> None:
         while True:
-            number = signal.sigwait(self.signals)
+            number = signals.wait()
             if self.ended.is_set():
                 return
             if number in HANGUP_SIGNALS:

@@ -20,6 +20,7 @@ def login(*, secret: str | None = None, dev_instance: bool = False) -> Status:
 
     The function shows an address and a code, in the notebook or on stderr. It waits until you have approved the login
     in a browser; an interrupt (Ctrl-C) ends the wait. The agent is a process of its own and outlives this one.
+    Windows has no agent; there each process renews the token when needed.
 
     Args:
         secret: The client's secret, if the site needs one and neither a file nor a variable has it.

@@ -19,6 +19,7 @@ from ctadata.stores.after_fork import abandon
 from ctadata.stores.base import Store
 from ctadata.stores.idle_movers import IDLE, OPEN_FILES
 from ctadata.stores.ranged_file import RangedFile
+from ctadata.system import call_after_fork
 
 KEPT = 16
 """Files that stay open after a read of a part, for the next part, at most."""
@@ -115,4 +116,4 @@ def _start_anew() -> None:
     _places = _Places()
 
 
-os.register_at_fork(after_in_child=_start_anew)
+call_after_fork(_start_anew)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import select
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 
 import pycurl
 
+from ctadata import system
 from ctadata.errors import LocalError
 from ctadata.fibers import wait_for_sockets
 from ctadata.http.ca import CaCertificates
@@ -31,13 +31,13 @@ TICK = 0.25
 CONNECTIONS = 16
 """The number of connections that a handle keeps open: one to a door, the others to its pools."""
 
-_READABLE = select.POLLIN | select.POLLPRI | select.POLLHUP | select.POLLERR
-_WRITABLE = select.POLLOUT | select.POLLERR
+_READABLE = system.POLLIN | system.POLLPRI | system.POLLHUP | system.POLLERR
+_WRITABLE = system.POLLOUT | system.POLLERR
 _EVENTS = {
     pycurl.POLL_NONE: 0,
-    pycurl.POLL_IN: select.POLLIN,
-    pycurl.POLL_OUT: select.POLLOUT,
-    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
+    pycurl.POLL_IN: system.POLLIN,
+    pycurl.POLL_OUT: system.POLLOUT,
+    pycurl.POLL_INOUT: system.POLLIN | system.POLLOUT,
 }
 """What libcurl waits for at a socket (CURLMOPT_SOCKETFUNCTION), as events of `select.poll`."""
 

@@ -7,7 +7,8 @@ would end. So the child opens connections of its own, and keeps those of the par
 from __future__ import annotations
 
 import ctypes
-import os
+
+from ctadata.system import call_after_fork
 
 
 class _Forks:
@@ -30,4 +31,4 @@ def _count() -> None:
     _Forks.count += 1
 
 
-os.register_at_fork(after_in_child=_count)
+call_after_fork(_count)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ctadata.config.profile import Profile
 from ctadata.errors import LocalError, LoginNeeded
+from ctadata.system import user_id
 from ctadata.tokens.files import read_discovered
 from ctadata.tokens.login_store import explain_mismatch, load_token
 from ctadata.tokens.profile_files import ProfileFiles
@@ -76,7 +77,7 @@ def find_token_sources(
         return (*first, agent)
     runtime = env.get("XDG_RUNTIME_DIR")
     folders = [Path(runtime), temporary] if runtime else [temporary]
-    shared = [folder / f"bt_u{os.geteuid()}" for folder in folders]
+    shared = [folder / f"bt_u{user_id()}" for folder in folders]
     return (*first, *_environment_sources(env), agent, *(_file_source(path, str(path)) for path in shared))
 
 

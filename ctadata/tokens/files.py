@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 
+from ctadata import system
 from ctadata.errors import CtadataError, LocalError, StorageFull
 
 MAX_FILE_SIZE = 1 << 20
@@ -40,9 +41,10 @@ def make_private_directory(path: Path) -> None:
     if stat.S_ISLNK(info.st_mode) or not stat.S_ISDIR(info.st_mode):
         raise LocalError("this must be a directory, because tokens are stored in it", path=str(path))
     _check_owner(info, path)
-    if info.st_mode & 0o077:
+    bits = system.permission_bits(info)
+    if bits & 0o077:
         raise LocalError(
-            f"this directory holds tokens and others can enter it (mode {info.st_mode & 0o777:04o})",
+            f"this directory holds tokens and others can enter it (mode {bits:04o})",
             hint=f"chmod 700 {path}",
             path=str(path),
         )
@@ -85,7 +87,7 @@ def reserve_file(path: Path, size: int) -> Iterator[Callable[[str], None]]:
     with _local_errors(path):
         try:
             Path("/proc/self/fd").stat()  # _link_temporary needs it
-            fd = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)  # leaves no file after a kill
+            fd = system.open_nameless(path.parent, os.O_WRONLY, 0o600)  # leaves no file after a kill
         except (OSError, AttributeError):  # NFS has no O_TMPFILE, and only Linux has it at all
             fd, temporary = _create_temporary(path.parent)
     with os.fdopen(fd, "wb", buffering=0) as file:
@@ -101,8 +103,9 @@ def reserve_file(path: Path, size: int) -> Iterator[Callable[[str], None]]:
                         other, temporary = _create_temporary(path.parent)
                         with os.fdopen(other, "wb", buffering=0) as copy:
                             _write_all(copy, text.encode())
-                temporary.replace(path)
-                _sync_directory(path.parent)
+                file.close()
+                system.replace_path(temporary, path)
+                system.sync_directory(path.parent)
 
         try:
             if size:
@@ -126,11 +129,11 @@ def _create_temporary(folder: Path) -> tuple[int, Path]:
 def _link_temporary(file: FileIO, folder: Path) -> Path:
     """Give an open file without a name its first name (open(2), O_TMPFILE)."""
     name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = system.open_directory(folder)
     try:
-        os.link(f"/proc/self/fd/{file.fileno()}", name, dst_dir_fd=directory, follow_symlinks=True)
+        system.name_file(file.fileno(), directory, name)
     finally:
-        os.close(directory)
+        system.close_directory(directory)
     return folder / name
 
 
@@ -150,7 +153,7 @@ def read_private(path: Path) -> str | None:
     Raises:
         LocalError: The file is a symlink, belongs to another user, or others can read or write it.
     """
-    return _read(path, forbidden=0o077, owners=(os.geteuid(),), follow=False)
+    return _read(path, forbidden=0o077, owners=(system.user_id(),), follow=False)
 
 
 def read_discovered(path: Path, *, follow: bool = False) -> str | None:
@@ -164,7 +167,7 @@ def read_discovered(path: Path, *, follow: bool = False) -> str | None:
     Raises:
         LocalError: The file belongs to another user except root, or others can write it.
     """
-    return _read(path, forbidden=0o022, owners=(os.geteuid(), 0), follow=follow)
+    return _read(path, forbidden=0o022, owners=(system.user_id(), 0), follow=follow)
 
 
 @contextlib.contextmanager
@@ -206,9 +209,8 @@ def _read_once(path: Path, forbidden: int, owners: tuple[int, ...], *, follow: b
 
 
 def _open_regular(path: Path, *, follow: bool) -> int | None:
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     try:
-        return os.open(path, flags)
+        return system.open_file(path, os.O_RDONLY, follow=follow)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -221,25 +223,16 @@ def _check_file(info: os.stat_result, path: Path, forbidden: int, owners: tuple[
     if not stat.S_ISREG(info.st_mode):
         raise LocalError("a token file must be a regular file", path=str(path))
     _check_owner(info, path, owners)
-    if info.st_mode & forbidden:
-        verb = "write" if info.st_mode & 0o022 else "read"
+    bits = system.permission_bits(info)
+    if bits & forbidden:
+        verb = "write" if bits & 0o022 else "read"
         raise LocalError(
-            f"others can {verb} this token file (mode {info.st_mode & 0o777:04o})",
+            f"others can {verb} this token file (mode {bits:04o})",
             hint=f"chmod 600 {path}",
             path=str(path),
         )
 
 
 def _check_owner(info: os.stat_result, path: Path, owners: tuple[int, ...] | None = None) -> None:
-    if info.st_uid not in (owners or (os.geteuid(),)):
+    if info.st_uid not in (owners or (system.user_id(),)):
         raise LocalError(f"this belongs to another user (uid {info.st_uid})", path=str(path))
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename survive a power cut. Some file systems cannot do that, which is no reason to fail."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
+from ctadata import system
 from ctadata.errors import LocalError, LoginNeeded, Stopped
 from ctadata.tokens.files import local_error
 
@@ -43,7 +43,7 @@ def hold_lock(path: Path, stop: Event | None = None) -> Iterator[None]:
     looks = 0
     try:
         while not try_lock(fd):
-            if os.environ.get("CTADATA_NO_INPUT") and os.pread(fd, len(PERSON), 0) == PERSON:
+            if os.environ.get("CTADATA_NO_INPUT") and system.pread(fd, len(PERSON), 0) == PERSON:
                 raise LoginNeeded("another process waits for the user to log in", hint="approve that login")
             if stop.wait(POLL_INTERVAL):
                 raise Stopped("stopped while another process is logging in")
@@ -61,7 +61,7 @@ def mark_waiting_for_user(path: Path) -> Iterator[None]:
     """Write into the lock file, which the caller holds, that the user has to act."""
     fd = open_lock(path)
     try:
-        os.pwrite(fd, PERSON, 0)
+        system.pwrite(fd, PERSON, 0)
         yield
         os.ftruncate(fd, 0)
     finally:
@@ -75,7 +75,7 @@ def open_lock(path: Path) -> int:
         LocalError: The file cannot be opened.
     """
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return system.open_file(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise local_error(error, path) from None
 
@@ -87,7 +87,7 @@ def try_lock(fd: int) -> bool:
         LocalError: The file system has no locks.
     """
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock(fd)
     except BlockingIOError:
         return False
     except OSError as error:  # some mounts of Lustre and NFS; without a lock, two refreshes at once could end the login
@@ -99,7 +99,7 @@ def try_lock(fd: int) -> bool:
 def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock. Without a lock file, none does."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = system.open_file(path, os.O_RDWR)
     except OSError:
         return False
     try:

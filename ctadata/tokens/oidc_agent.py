@@ -7,7 +7,6 @@ request has one here. A socket of another user is refused: its tokens would name
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut, Unreachable
 from ctadata.http.redaction import sanitize
+from ctadata.system import user_id
 from ctadata.tokens.token import Token, parse_seconds
 
 ANSWER_TIMEOUT = 60.0
@@ -87,6 +87,8 @@ def send_request(path: Path, request: Mapping[str, object], timeout: float) -> M
         TemporaryError: The answer is not JSON.
         LocalError: The socket belongs to another user.
     """
+    if not hasattr(socket, "AF_UNIX"):
+        raise Unreachable("this system has no sockets of oidc-agent", path=str(path))
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
@@ -138,5 +140,5 @@ def _check_owner(connection: socket.socket, path: Path) -> None:
     if not hasattr(socket, "SO_PEERCRED"):
         return
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    if uid not in (os.geteuid(), 0):
+    if uid not in (user_id(), 0):
         raise LocalError(f"this oidc-agent belongs to another user (uid {uid})", path=str(path))

@@ -80,7 +80,7 @@ class DirCache:
 
     def _open(self, key: _Key) -> OpenDir:
         folder = LocalDir.open(*key)
-        status = os.fstat(folder.fd)
+        status = os.stat(folder.fd)  # noqa: PTH116  (a descriptor; on Windows a path)
         open_dir = OpenDir(self, key, folder, (status.st_dev, status.st_ino))
         with self._lock:
             if key not in self._kept:
@@ -88,7 +88,7 @@ class DirCache:
             excess = list(self._kept)[: max(0, len(self._kept) - self._most)]
             closing = [old for name in excess if not (old := self._kept.pop(name)).users]
         for old in closing:
-            os.close(old.folder.fd)
+            old.folder.close()
         return open_dir
 
     def _forget(self, key: _Key, open_dir: OpenDir) -> None:
@@ -102,7 +102,7 @@ class DirCache:
             open_dir.users -= 1
             closing = not open_dir.users and self._kept.get(open_dir.key) is not open_dir
         if closing:
-            os.close(open_dir.folder.fd)
+            open_dir.folder.close()
 
     def __enter__(self) -> Self:
         """Return the cache."""
@@ -116,7 +116,7 @@ class DirCache:
             all_open, self._kept, self._most = list(self._kept.values()), {}, 0
             closing = [open_dir for open_dir in all_open if not open_dir.users]
         for open_dir in closing:
-            os.close(open_dir.folder.fd)
+            open_dir.folder.close()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -20,7 +20,6 @@ its final name.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import stat
@@ -31,15 +30,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ctadata import system
 from ctadata.paths import TEMPORARY_PREFIX, check_local_name
 from ctadata.transfer import resume_journal, temp_names
-from ctadata.transfer.openat import DIRECTORY_FLAGS, make_directory
-from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_error, local_errors, name_file
+from ctadata.transfer.openat import make_directory
+from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_error, local_errors
 
 KEPT_FOR = 7 * 86400.0
 """Seconds for which a part with a journal waits for a run that resumes it."""
-
-_PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
@@ -48,13 +46,13 @@ class LocalDir:
 
     Attributes:
         path: Its path, for messages; the work is done through `fd`.
-        fd: Its descriptor.
+        fd: The open directory.
         nameless: Whether the file system can create a file without a name and name it later; None: not tried yet.
         resumable: Hidden names, without suffix, of the parts that the last `remove_stale_parts` left for a later run.
     """
 
     path: Path
-    fd: int
+    fd: system.Directory
     nameless: bool | None = None
     resumable: set[str] = field(default_factory=set)
     _stems: set[str] | None = None
@@ -70,25 +68,25 @@ class LocalDir:
         with local_errors(path):
             with contextlib.suppress(FileExistsError):  # if it is no directory, the next line raises
                 path.mkdir(parents=True)
-            fd = os.open(path, DIRECTORY_FLAGS)
+            fd = system.open_directory(path)
         try:
             for part in parts:
                 path = path / check_local_name(part)
                 below = make_directory(fd, part, path)
-                os.close(fd)
+                system.close_directory(fd)
                 fd = below
         except BaseException:
-            os.close(fd)
+            system.close_directory(fd)
             raise
         return cls(path, fd)
 
     def stat(self, name: str) -> os.stat_result | None:
         """Return the status of a name; None if it is free. A link counts as its target, unless it leads nowhere."""
         try:
-            status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+            status = system.stat_name(self.fd, name)
             if stat.S_ISLNK(status.st_mode):
                 with contextlib.suppress(FileNotFoundError):
-                    return os.stat(name, dir_fd=self.fd)
+                    return system.stat_name(self.fd, name, follow=True)
         except FileNotFoundError:
             return None
         except (OSError, UnicodeEncodeError) as error:
@@ -97,11 +95,7 @@ class LocalDir:
 
     def free_bytes(self) -> int | None:
         """Return the bytes that the user may still write to this file system; None if it does not say."""
-        try:
-            status = os.fstatvfs(self.fd)
-        except OSError:
-            return None
-        return status.f_bavail * status.f_frsize if status.f_blocks else None
+        return system.free_bytes(self.fd)
 
     @property
     def is_empty(self) -> bool:
@@ -128,10 +122,10 @@ class LocalDir:
 
     def _remove_lone_journal(self, stem: str, name: str, now: float) -> None:
         """Remove a journal whose part is gone. Raises OSError."""
-        mtime = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime
+        mtime = system.stat_name(self.fd, name).st_mtime
         is_complete = name.endswith(resume_journal.SUFFIX)
         if self._may_take(stem, name, mtime, now, has_journal=is_complete) and self.stat(stem + SUFFIX) is None:
-            os.unlink(name, dir_fd=self.fd)
+            system.unlink(self.fd, name)
 
     def _hidden_names(self) -> set[str]:
         """Return the names of all parts and journals, and note those that a later run may resume."""
@@ -153,7 +147,7 @@ class LocalDir:
         is_closed_at_most = temp_names.is_of_this_boot(writer) and has_journal
         if not (is_closed_at_most or temp_names.is_abandoned(writer, mtime, now)):
             return False
-        fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
+        fd = system.open_file(name, os.O_RDWR, directory=self.fd)
         try:
             return bool(_lock(fd, name, self.fd))
         finally:
@@ -162,7 +156,7 @@ class LocalDir:
     def _remove_stale_part(self, stem: str, *, has_journal: bool, now: float, kept_for: float = KEPT_FOR) -> None:
         """Remove a part and its journal if its run has ended. If a later run may resume it, note it instead."""
         name = stem + SUFFIX
-        status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        status = system.stat_name(self.fd, name)
         if not stat.S_ISREG(status.st_mode) or not self._may_take(
             stem, name, status.st_mtime, now, has_journal=has_journal
         ):
@@ -170,9 +164,9 @@ class LocalDir:
         if has_journal and status.st_nlink == 1 and now - status.st_mtime < kept_for:
             self.resumable.add(stem)
             return
-        os.unlink(name, dir_fd=self.fd)
+        system.unlink(self.fd, name)
         if has_journal:
-            os.unlink(stem + resume_journal.SUFFIX, dir_fd=self.fd)
+            system.unlink(self.fd, stem + resume_journal.SUFFIX)
 
     def has_resumable(self, target: str) -> bool:
         """Return whether the last `remove_stale_parts` has seen a part of the file `target` that can be resumed."""
@@ -214,8 +208,8 @@ class LocalDir:
         except (OSError, AttributeError):  # only Linux has O_TMPFILE
             return False
         try:
-            name_file(fd, self.fd, name)
-            os.unlink(name, dir_fd=self.fd)
+            system.name_file(fd, self.fd, name)
+            system.unlink(self.fd, name)
         except OSError:
             return False
         finally:
@@ -223,13 +217,13 @@ class LocalDir:
         return True
 
     def _create_nameless(self) -> int:
-        return os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666, dir_fd=self.fd)
+        return system.open_nameless(".", os.O_RDWR, 0o666, directory=self.fd)
 
     def _create_hidden(self, name: str = "") -> PartialFile:
         name = name or hidden_name()
-        fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
+        fd = system.open_file(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666, directory=self.fd)
         with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(fd)
         return PartialFile(self.path, self.fd, name, fd)
 
     def open_resumable_part(self, target: str, version: dict[str, Any]) -> PartialFile:
@@ -258,15 +252,15 @@ class LocalDir:
     def _take_up(self, stem: str, own: str, version: dict[str, Any]) -> PartialFile | None:
         """Rename a part to a name of this process, and return it; None if it may not be taken. Raises OSError."""
         name, now = stem + SUFFIX, time.time()
-        os.stat(stem + resume_journal.SUFFIX, dir_fd=self.fd)  # without a journal, the part may have just been made
-        status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-        is_whole = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
+        system.stat_name(self.fd, stem + resume_journal.SUFFIX)  # without a journal, the part may have just been made
+        status = system.stat_name(self.fd, name)
+        is_whole = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == system.user_id()
         if not is_whole or not self._may_take(stem, name, status.st_mtime, now, has_journal=True):
             return None
-        os.rename(name, own + SUFFIX, src_dir_fd=self.fd, dst_dir_fd=self.fd)
-        fd = os.open(own + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        system.rename(self.fd, name, own + SUFFIX)
+        fd = system.open_file(own + SUFFIX, os.O_RDWR, directory=self.fd)
         with contextlib.suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(fd)
         part = PartialFile(self.path, self.fd, own + SUFFIX, fd)
         try:
             journal = stem + resume_journal.SUFFIX
@@ -275,7 +269,7 @@ class LocalDir:
             os.ftruncate(fd, blocks[-1].stop if blocks else 0)
             self._begin_journal(part, own, version, blocks)
             with contextlib.suppress(OSError):
-                os.unlink(journal, dir_fd=self.fd)
+                system.unlink(self.fd, journal)
         except BaseException:
             part.remove()
             raise
@@ -301,8 +295,8 @@ class LocalDir:
         self.close()
 
     def close(self) -> None:
-        """Close the descriptor."""
-        os.close(self.fd)
+        """Close it."""
+        system.close_directory(self.fd)
 
 
 def _hidden_stem(target: str) -> str:
@@ -316,7 +310,7 @@ def _parts_of(target: str, stems: Iterable[str]) -> list[str]:
     return [stem for stem in stems if stem.startswith(beginning) or stem == beginning[:-1]]
 
 
-def _lock(fd: int, name: str, directory: int) -> bool | None:
+def _lock(fd: int, name: str, directory: system.Directory) -> bool | None:
     """Lock the open file `fd`.
 
     A run that publishes its part still has the lock, but the file has another name then.
@@ -326,14 +320,14 @@ def _lock(fd: int, name: str, directory: int) -> bool | None:
         file system mean nothing, because a second one was granted as well.
     """
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        second = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        system.lock(fd)
+        second = system.open_file(name, os.O_RDWR, directory=directory)
     except OSError:
         return False
     try:
         if not os.path.samestat(os.fstat(fd), os.fstat(second)):
             return False
-        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock(second)
     except OSError:
         return True
     finally:

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ctadata import system
 from ctadata.errors import AlreadyExists
 from ctadata.paths import check_local_name
 from ctadata.printable import escape_unprintable
@@ -37,7 +38,7 @@ def find_folder(base: Path, parts: Sequence[str] = ()) -> LocalDir | None:
         try:
             below = open_directory(fd, check_local_name(part), path)
         finally:
-            os.close(fd)
+            system.close_directory(fd)
         fd = below
     return None if fd is None else LocalDir(path, fd)
 
@@ -49,7 +50,7 @@ def check_spelling(folder: LocalDir, name: str) -> None:
     name here, because some file systems change one into the other.
     """
     with local_errors(folder.path, name), contextlib.suppress(FileNotFoundError):
-        status, swapped = (os.stat(each, dir_fd=folder.fd, follow_symlinks=False) for each in (name, name.swapcase()))
+        status, swapped = (system.stat_name(folder.fd, each) for each in (name, name.swapcase()))
         if name != name.swapcase() and os.path.samestat(status, swapped):
             names = [each for each, _ in names_in(folder)]
             others = [each for each in names if each.casefold() == name.casefold()]
@@ -89,6 +90,6 @@ def remove(base: Path, parts: Sequence[str], name: str, *, directory: bool) -> N
         return
     with folder, local_errors(folder.path, name), contextlib.suppress(FileNotFoundError):
         if directory:
-            os.rmdir(name, dir_fd=folder.fd)
+            system.remove_directory(folder.fd, name)
         else:
-            os.unlink(name, dir_fd=folder.fd)
+            system.unlink(folder.fd, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ctadata import system
 from ctadata.errors import AlreadyExists, LocalError, StorageFull
 from ctadata.printable import escape_unprintable
 from ctadata.transfer import resume_journal, temp_names
@@ -66,7 +66,7 @@ class PartialFile:
 
     Attributes:
         path: The directory that holds it, for messages.
-        directory: The descriptor of that directory.
+        directory: That directory, open.
         name: Its hidden name; empty if it has none (`O_TMPFILE`).
         fd: Its own descriptor.
         blocks: The blocks that an earlier run has written, as the journal names them.
@@ -74,7 +74,7 @@ class PartialFile:
     """
 
     path: Path
-    directory: int
+    directory: system.Directory
     name: str
     fd: int
     blocks: list[resume_journal.Block] = field(default_factory=list)
@@ -85,7 +85,7 @@ class PartialFile:
         view = memoryview(block)
         try:
             while view:
-                written = os.pwrite(self.fd, view, offset)
+                written = system.pwrite(self.fd, view, offset)
                 view, offset = view[written:], offset + written
         except OSError as error:
             raise local_error(error, self.path) from error
@@ -109,55 +109,62 @@ class PartialFile:
         """
         try:
             if replace is not None and stat.S_ISREG(replace.st_mode):
-                os.fchmod(self.fd, stat.S_IMODE(replace.st_mode) & 0o777)
+                system.set_mode(self.fd, stat.S_IMODE(replace.st_mode) & 0o777)
             if mtime is not None:
-                os.utime(self.fd, (mtime, mtime))
+                system.set_mtime(self.fd, mtime)
             if replace is not None or os.fstat(self.fd).st_size >= FSYNC_FROM:
                 os.fsync(self.fd)
-            if replace is None:
-                self._link(name)
+            if system.KEEPS_OPEN_FILES:
+                status = self._name_closed(name, mtime, is_new=replace is None)
             else:
-                self._hide()
-                os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+                self._name(name, is_new=replace is None)
+                status = os.fstat(self.fd)
+                os.close(self.fd)
         except (OSError, UnicodeEncodeError) as error:
             raise local_error(error, self.path, name) from error
-        status = os.fstat(self.fd)
-        os.close(self.fd)
         if self.journal:
             self.journal.close(keep=False)
         return status
+
+    def _name_closed(self, name: str, mtime: float | None, *, is_new: bool) -> os.stat_result:
+        """Close the part, give it its final name, and return its stat(2). If that fails, open the part again."""
+        os.close(self.fd)
+        self.fd = -1
+        try:
+            if mtime is not None:
+                system.set_mtime_of(self.directory, self.name, mtime)
+            self._name(name, is_new=is_new)
+            return system.stat_name(self.directory, name)
+        except BaseException:
+            self.fd = system.open_file(self.name, os.O_RDWR, directory=self.directory)
+            raise
+
+    def _name(self, name: str, *, is_new: bool) -> None:
+        if is_new:
+            self._name_new(name)
+        else:
+            self._hide()
+            system.rename(self.directory, self.name, name)
 
     def _hide(self) -> None:
         """Give a file without a name a hidden one: only a file with a name can replace another one."""
         if not self.name:
             name = hidden_name()
             with contextlib.suppress(OSError):
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            name_file(self.fd, self.directory, name)
+                system.lock(self.fd)
+            system.name_file(self.fd, self.directory, name)
             self.name = name
 
-    def _link(self, name: str) -> None:
+    def _name_new(self, name: str) -> None:
         try:
-            if not self.name:
-                name_file(self.fd, self.directory, name)
-                return
-            os.link(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory, follow_symlinks=False)
+            if self.name:
+                system.rename_new(self.directory, self.name, name)
+            else:
+                system.name_file(self.fd, self.directory, name)
         except FileExistsError:
             raise AlreadyExists(
                 "local: another process has just taken this name", path=escape_unprintable(name)
             ) from None
-        except OSError as error:
-            if not self.name or error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-                raise
-            # a file system without hard links: there is a moment between the look and the rename
-            if _exists(name, self.directory):
-                raise AlreadyExists(
-                    "local: another process has just taken this name", path=escape_unprintable(name)
-                ) from None
-            os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
-        else:
-            with contextlib.suppress(FileNotFoundError):  # another run may have removed the second name as a stale part
-                os.unlink(self.name, dir_fd=self.directory)
 
     def read_block(self, block: resume_journal.Block) -> bytes | None:
         """Return the bytes of a block; None if they are not what was written."""
@@ -184,43 +191,22 @@ class PartialFile:
 
     def close(self) -> None:
         """Close the part. It stays for a later run if it has a journal; else it is removed."""
-        keep = self.journal is not None
-        if self.name and not keep:
-            with contextlib.suppress(OSError):
-                os.unlink(self.name, dir_fd=self.directory)
-        if self.journal:
-            self.journal.close(keep=keep)
-        with contextlib.suppress(OSError):
-            os.close(self.fd)
+        self._close(keep=self.journal is not None)
 
     def remove(self) -> None:
         """Close the part and remove it, with its journal."""
-        if self.name:
-            with contextlib.suppress(OSError):
-                os.unlink(self.name, dir_fd=self.directory)
-        if self.journal:
-            self.journal.close(keep=False)
+        self._close(keep=False)
+
+    def _close(self, *, keep: bool) -> None:
         with contextlib.suppress(OSError):
-            os.close(self.fd)
+            if self.name and not keep:
+                system.close_and_unlink(self.fd, self.directory, self.name)
+            else:
+                os.close(self.fd)
+        if self.journal:
+            self.journal.close(keep=keep)
 
 
 def hidden_name() -> str:
     """Return a new name for a part. It is unique, and names the process that writes it."""
     return temp_names.new_name() + SUFFIX
-
-
-def name_file(fd: int, directory: int, name: str) -> None:
-    """Give an open file without a name its first name in an open directory (linkat(2), open(2) on O_TMPFILE).
-
-    Raises:
-        OSError: The file system cannot do that, or the name is taken.
-    """
-    os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
-
-
-def _exists(name: str, directory: int) -> bool:
-    try:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True

@@ -19,6 +19,7 @@ from ctadata.errors import UsageError
 from ctadata.paths import MAX_CHARACTERS, RemotePath, shorten
 from ctadata.permissions import refuse_untrusted_file
 from ctadata.printable import escape_unprintable
+from ctadata.system import pread
 from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.report import Outcome, State
 
@@ -84,7 +85,7 @@ def open_receipt(file: Path) -> TextIO:
 
 
 def _last_byte(stream: TextIO) -> bytes:
-    return os.pread(stream.fileno(), 1, os.fstat(stream.fileno()).st_size - 1)
+    return pread(stream.fileno(), 1, os.fstat(stream.fileno()).st_size - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ctadata import system
+
 SUFFIX = ".records"
 
 ROOM = 128 << 20
@@ -52,18 +54,22 @@ def load(path: Path | None) -> tuple[dict[str, Any], Stamp | None]:
     if path is None:
         return {}, None
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = system.open_file(path, os.O_RDONLY)
     except OSError:
         return {}, None
     with open(fd, "rb") as file:  # noqa: PTH123  (a descriptor)
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        if (
+            not stat.S_ISREG(status.st_mode)
+            or status.st_uid != system.user_id()
+            or system.permission_bits(status) & 0o022
+        ):
             return {}, None
         if status.st_size > ROOM:
             return {}, None
         if time.time() - status.st_mtime > 86400:  # used today: `prune` removes others first
             with contextlib.suppress(OSError):
-                os.utime(fd)
+                os.utime(path)
                 status = os.fstat(fd)
         try:
             content = json.loads(file.read())
@@ -85,9 +91,9 @@ def replace_file(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}-{secrets.token_hex(6)}")
     try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123
+        with open(system.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:  # noqa: PTH123
             file.write(content)
-        fresh.replace(path)
+        system.replace_path(fresh, path)
     except BaseException:
         with contextlib.suppress(OSError):
             fresh.unlink()

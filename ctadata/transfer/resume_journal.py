@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ctadata import system
 from ctadata.checksums import crc32
 from ctadata.entries import Entry
 from ctadata.transfer import temp_names
@@ -32,8 +33,6 @@ BLOCK = 4 << 20
 RESUMABLE_FROM = 4 * BLOCK
 """Bytes from which a part has a journal. A smaller file is downloaded again."""
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINE = re.compile(r"([0-9]{1,18}) ([0-9]{1,18}) ([0-9a-f]{8})")
 _HEADER = 1 << 16  # bytes for the version at most
 _PER_BLOCK = 4096  # bytes: a line has 46 at most, and a block that breaks off again and again has many
@@ -65,7 +64,7 @@ class Block:
 
     def read(self, part: int) -> bytes | None:
         """Return the bytes from the open file `part`; None if they are not what was written. Raises OSError."""
-        content = os.pread(part, self.stop - self.start, self.start)
+        content = system.pread(part, self.stop - self.start, self.start)
         return content if len(content) == self.stop - self.start and crc32(content) == self.crc32 else None
 
 
@@ -74,21 +73,21 @@ class Journal:
     """An open journal. Several threads may call `note`.
 
     Attributes:
-        folder: The descriptor of the directory that holds it.
+        folder: The open directory that holds it.
         name: Its name there.
         fd: Its own descriptor.
     """
 
-    folder: int
+    folder: system.Directory
     name: str
     fd: int
 
     @classmethod
-    def begin(cls, folder: int, name: str, version: dict[str, Any], blocks: Iterable[Block]) -> Journal:
+    def begin(cls, folder: system.Directory, name: str, version: dict[str, Any], blocks: Iterable[Block]) -> Journal:
         """Write a new journal and rename it to its final name.
 
         Args:
-            folder: The descriptor of the directory.
+            folder: The open directory.
             name: The journal's name there.
             version: The result of `version_of`.
             blocks: The blocks that the part already holds.
@@ -99,17 +98,17 @@ class Journal:
         header = {"version": version, "by": temp_names.new_name()}
         fresh = f"{name}-new"
         with contextlib.suppress(OSError):
-            os.unlink(fresh, dir_fd=folder)
-        fd = os.open(fresh, _WRITE, 0o600, dir_fd=folder)
+            system.unlink(folder, fresh)
+        fd = system.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, directory=folder)
         try:
-            with open(fd, "w", encoding="ascii", closefd=False) as file:
+            with open(fd, "w", encoding="ascii", newline="\n") as file:  # noqa: PTH123  (a descriptor)
                 file.write(json.dumps(header) + "\n")
                 file.writelines(_line(block) for block in blocks)
-            os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+            system.rename(folder, fresh, name)
+            fd = system.open_file(name, os.O_WRONLY | os.O_APPEND, directory=folder)
         except BaseException:
-            os.close(fd)
             with contextlib.suppress(OSError):
-                os.unlink(fresh, dir_fd=folder)
+                system.unlink(folder, fresh)
             raise
         return cls(folder, name, fd)
 
@@ -121,10 +120,10 @@ class Journal:
     def close(self, *, keep: bool) -> None:
         """Close the journal, and remove it unless a later run is to use it."""
         with contextlib.suppress(OSError):
-            if not keep:
-                os.unlink(self.name, dir_fd=self.folder)
-        with contextlib.suppress(OSError):
             os.close(self.fd)
+        with contextlib.suppress(OSError):
+            if not keep:
+                system.unlink(self.folder, self.name)
 
 
 class BlockWriter:
@@ -153,11 +152,11 @@ class BlockWriter:
             self._start, self._crc32 = self._at, 0
 
 
-def read_journal(folder: int, name: str, size: int, version: dict[str, Any]) -> list[Block]:
+def read_journal(folder: system.Directory, name: str, size: int, version: dict[str, Any]) -> list[Block]:
     """Return the blocks that a journal names, in order. The caller has to read them back.
 
     Args:
-        folder: The descriptor of the directory.
+        folder: The open directory.
         name: The journal's name there.
         size: Bytes of the part.
         version: The result of `version_of` for the file as it is now.
@@ -166,13 +165,13 @@ def read_journal(folder: int, name: str, size: int, version: dict[str, Any]) -> 
         An empty list if the journal is of another version, belongs to another user, or cannot be parsed.
     """
     try:
-        fd = os.open(name, _READ, dir_fd=folder)
+        fd = system.open_file(name, os.O_RDONLY, directory=folder)
     except OSError:
         return []
     try:
         status = os.fstat(fd)
         most = _HEADER + _PER_BLOCK * (version["size"] // BLOCK + 16)
-        is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
+        is_own = stat.S_ISREG(status.st_mode) and status.st_uid == system.user_id() and status.st_nlink == 1
         if not is_own or status.st_size > most:
             return []
         return _read(fd, min(version["size"], size), version)
@@ -188,9 +187,9 @@ def _read(fd: int, size: int, version: dict[str, Any]) -> list[Block]:
         return list(_without_overlaps(file, size)) if header["version"] == version else []
 
 
-def writer_of(folder: int, name: str) -> str:
+def writer_of(folder: system.Directory, name: str) -> str:
     """Return the name that the writer of a journal has left in it; empty if it has none. Raises OSError."""
-    with open(os.open(name, _READ, dir_fd=folder), encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+    with open(system.open_file(name, os.O_RDONLY, directory=folder), encoding="utf-8", errors="replace") as file:  # noqa: PTH123
         try:
             return str(json.loads(file.readline(1 << 16))["by"])
         except (ValueError, LookupError, TypeError, RecursionError):

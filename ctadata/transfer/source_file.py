@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctadata import system
 from ctadata.checksums import Adler32, adler32_combine
 from ctadata.errors import LocalError
 from ctadata.printable import escape_unprintable
@@ -28,8 +29,7 @@ def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
         LocalError: It is missing, not a regular file, or cannot be opened.
     """
     try:
-        # O_NONBLOCK: without it, a pipe would block here for ever; the check for a regular file follows
-        fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = system.open_file(local, os.O_RDONLY, follow=True)  # the check for a regular file follows
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=escape_unprintable(str(local))) from error
     try:
@@ -101,7 +101,7 @@ class FileSource:
             LocalError: The file has changed since it was opened; raised instead of the last bytes.
         """
         limit = self.run.rules.block_size(limit)
-        block = os.pread(self.fd, min(limit, self.size - self.offset), self.offset)
+        block = system.pread(self.fd, min(limit, self.size - self.offset), self.offset)
         self.offset += len(block)
         if self.offset == self.size or not block:
             self.check_unchanged()
@@ -162,7 +162,7 @@ class FilePart:
     def read(self, limit: int) -> bytes:
         """Return the next bytes, at most `limit`; empty at the end. Raises LocalError if the file has changed."""
         limit = self.whole.run.rules.block_size(limit)
-        block = os.pread(self.whole.fd, min(limit, self.size - self.offset), self.start + self.offset)
+        block = system.pread(self.whole.fd, min(limit, self.size - self.offset), self.start + self.offset)
         self.offset += len(block)
         if self.offset == self.size or not block:
             self.whole.check_unchanged()
@@ -187,7 +187,7 @@ class FilePart:
 
 
 def _blocks(fd: int, start: int, stop: int) -> Iterator[bytes]:
-    while start < stop and (block := os.pread(fd, min(integrity.BLOCK, stop - start), start)):
+    while start < stop and (block := system.pread(fd, min(integrity.BLOCK, stop - start), start)):
         yield block
         start += len(block)
 

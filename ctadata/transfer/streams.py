@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import select
 import tempfile
 import threading
 import time
@@ -17,6 +16,7 @@ from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, Interrupted, NotFound, Stopped, TimedOut, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, StopReading, Store
+from ctadata.system import wait_for_pipe
 from ctadata.transfer import integrity
 from ctadata.transfer.integrity import check_delivery
 from ctadata.transfer.partial_file import local_errors
@@ -222,7 +222,7 @@ def spool_pipe(pipe: int, stop: threading.Event) -> Iterator[tuple[int, os.stat_
 
 
 def _read(pipe: int, stop: threading.Event) -> bytes:
-    while not select.select([pipe], [], [], 0.2)[0]:
+    while not wait_for_pipe(pipe, 0.2):
         if stop.is_set():
             break
     if stop.is_set():

@@ -19,6 +19,7 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.process_identity import read_boot_time
+from ctadata.system import process_exists
 
 FOREIGN_AFTER = 86400.0
 """Seconds after which an unchanged temporary of another host counts as abandoned."""
@@ -127,17 +128,7 @@ def _start_of(pid: int) -> str:
     if stat:
         fields = stat.rpartition(")")[2].split()
         return "" if fields[0] in ("Z", "X") else fields[19]  # a zombie has ended, but nobody has asked for its end
-    return "0" if not _text("/proc/self/stat") and _exists(pid) else ""
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is another user's
-        return True
-    return True
+    return "0" if not _text("/proc/self/stat") and process_exists(pid) else ""
 
 
 def _text(path: str) -> str:

@@ -16,6 +16,7 @@ from ctadata.transfer import temp_names
 
 HIDING = Path(__file__).parents[1] / "guard" / "other_systems"
 LINUX_ONLY = ("pipe2", "O_TMPFILE", "proc", "prctl", "posix_fadvise", "getrandom", "pidfd_open")
+BACKENDS = Path(__file__).parents[1] / "tokens" / "backends"
 COMMAND = Path(sysconfig.get_path("scripts")) / "cta-data-direct"
 
 
@@ -26,7 +27,7 @@ def command(sandbox_box: Sandbox, tmp_path: Path) -> Callable[..., str]:
 
     def ran(hidden: str, *arguments: object) -> str:
         python.write_text(
-            f"#!/bin/sh\nexport PYTHONPATH='{HIDING}' HIDDEN_PYTHON='{python}' HIDDEN_PARTS='{hidden}'\n"
+            f"#!/bin/sh\nexport PYTHONPATH='{HIDING}:{BACKENDS}' HIDDEN_PYTHON='{python}' HIDDEN_PARTS='{hidden}'\n"
             f"exec '{sys.executable}' \"$@\"\n"
         )
         python.chmod(0o700)
@@ -54,6 +55,25 @@ def test_the_main_job_needs_nothing_that_only_linux_has(
     finally:
         command(hidden, "stop-agent", "-q")
     assert [path.name for path in (tmp_path / "back").rglob(".ctadata*")] == []
+
+
+@pytest.fixture
+def keyring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of a keyring that keeps the login of each command."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "locked_box.LockedBox")
+    monkeypatch.setenv("CTADATA_LOGIN_STORE", "keyring")
+    return tmp_path / "box"
+
+
+def test_the_keyring_keeps_the_login(keyring: Path, command: Callable[..., str], tmp_path: Path) -> None:
+    hidden = " ".join(LINUX_ONLY)
+    command(hidden, "start-agent", "-q")
+    try:
+        assert "login         kept in the system's keyring" in command(hidden, "agent-status")
+        assert len(list(keyring.iterdir())) == 1
+        assert list(tmp_path.rglob("login.json")) == []
+    finally:
+        command(hidden, "stop-agent", "-q")
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ def start_agent(
     The command shows an address and a code. Open the address in any browser,
     on any device, and approve the code. A background process, the agent, then
     renews the token until stop-agent, also after you close this terminal. If
-    an agent runs already, it goes on.
+    an agent runs already, it goes on. Windows has no agent: each command
+    renews the token when needed, and so does --foreground in a window.
     """
     from ctadata.agent import control
 

@@ -17,8 +17,9 @@ import typer
 
 from ctadata.cli import options
 from ctadata.cli.output import say_raw, write_line
-from ctadata.cli.signals import SIGNALS, block_signals
+from ctadata.cli.signals import SIGNALS
 from ctadata.errors import AlreadyExists, CtadataError, LocalError
+from ctadata.system import ENDING_SIGNALS, Signals
 
 if TYPE_CHECKING:
     from ctadata.sandbox import Sandbox
@@ -88,7 +89,7 @@ def sandbox(
         ):
             raise typer.Exit(_run_shell(path, quiet=common.quiet))
     with (
-        block_signals(),
+        Signals(SIGNALS) as signals,
         _running(approve=approve, user=user, token_lifetime=token_lifetime) as box,
         _written(f'default = "sandbox"\n\n{box.profile_toml()}', write_config) as path,
     ):
@@ -96,7 +97,7 @@ def sandbox(
             write_line(line)
         if not common.quiet:
             say_raw(_welcome(path, approve=approve))
-        signal.sigwait(SIGNALS)
+        signals.wait()
 
 
 @contextlib.contextmanager
@@ -136,7 +137,7 @@ def _run_shell(settings: Path, *, quiet: bool) -> int:
         process = subprocess.Popen([os.environ.get("SHELL") or "/bin/sh"], env=env, cwd=here)
         handlers = {
             signal.SIGINT: lambda *_: None,  # Ctrl-C is for the shell
-            signal.SIGTERM: lambda *_: process.send_signal(signal.SIGHUP),  # which a shell does not ignore
+            signal.SIGTERM: lambda *_: process.send_signal(ENDING_SIGNALS[-1]),  # which a shell does not ignore
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
