@@ -170,7 +170,7 @@ PLATFORM_COMMANDS: Sections = {
 GROUP_HELP = {
     "token": "Explain a token.",
     "credentials": "Import, show or forget the access key of an S3 profile.",
-    "runs": "List or show the transfers that go on, and the last ones; without a further word, list them.",
+    "runs": "List or show running transfers, and the last ones.",
     "receipts": "Merge or add up the receipts of many runs.",
     "multipart": "List or abort uploads in parts that have not ended.",
     "cache": "List or clear the records and the copies on this machine.",

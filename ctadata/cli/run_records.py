@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 KEPT = 100
 """The number of records that are kept; the oldest ones are removed."""
 
-EVERY = 10.0
+EVERY = 5.0
 """Seconds between two writings of a run that goes on."""
 
 SILENT = 300.0
