@@ -65,7 +65,7 @@ CASES = {
     "this is not TOML": Case("list", ("CTADATA_CONFIG", "text.toml")),
     "unknown key; did you mean": Case("list", ("CTADATA_CONFIG", "key.toml")),
     "there is no such settings file": Case("list", ("CTADATA_CONFIG", "none.toml")),
-    "must be a whole number from 1 to 64": Case("get -j 99 lst/run1/a.h5"),
+    "must be a whole number from 1 to 128": Case("get -j 999 lst/run1/a.h5"),
     "no such option": Case("get --nope x"),
     "no such command; did you mean": Case("lst"),
     "the profile is no S3 store": Case("buckets"),
