@@ -49,7 +49,8 @@ class StoredFiles:
     def __init__(self, run: WaitingRun) -> None:
         """Send no request yet."""
         self._run = run
-        self._has_digests = True if run.store.features.digests else None  # None: the server has not answered yet
+        known = run.store.features.digests
+        self._has_digests = "adler32" in known if known else None  # None: the server has not answered yet
         self._directories: dict[RemotePath, _Directory] = {}
         self._large: dict[RemotePath, int] = {}
         self._lock = threading.Lock()
@@ -67,7 +68,8 @@ class StoredFiles:
             size: The bytes that it should have.
 
         Returns:
-            The digests that the server keeps, and the entry; None if only the digests were asked for.
+            The digests that the server keeps, and the entry; None if only the digests were asked for. No digests if
+            adler32, which an upload computes, cannot be among them.
         """
         store = self._run.store
         if self._has_digests is None:

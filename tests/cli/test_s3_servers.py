@@ -492,6 +492,12 @@ def test_a_put_is_one_request_where_the_server_is_proven_to_replace_nothing(site
     assert asked_by(site, "put", "b", f"s3://{other}/") == ["HEAD", "PUT"]  # nothing is known of another bucket
 
 
+def test_where_tags_are_no_md5_an_upload_is_looked_at_once(site):
+    s3_quirks.encrypt_with_kms(site.stub)
+    Path("a").write_bytes(b"a")
+    assert asked_by(site, "put", "a", f"s3://{site.bucket}/d/") == ["HEAD", "PUT", "HEAD"]
+
+
 def test_a_server_that_ignores_the_condition_is_asked_first(site):
     s3_quirks.ignore_headers(site.stub, "if-none-match")
     here = f"s3://{site.bucket}/d/"
