@@ -81,6 +81,5 @@ def _divide(at: Setting, work: str, number: int, sizes: dict[str, int]) -> Itera
     allowed = max(1.1 * mean, mean + max(sizes.values()))
     yield alone(f"{work}: files moved twice", "", [sum(found.values()) - len(found)], Target(0, most=True))
     yield alone(f"{work}: bytes of the fullest / what is allowed", "", [max(loads) / allowed], Target(1.0, most=True))
-    yield alone(f"{work}: bytes of the fullest / mean", "", [max(loads) / mean], Target(1.1, most=True))
     yield alone(f"{work}: files of the fullest / mean", "", [max(files) / mean_files], Target(1.15, most=True))
     yield alone(f"{work}: CPU of all processes / files", "ms", [1000 * sum(cpu) / len(sizes)], Target(10, most=True))
