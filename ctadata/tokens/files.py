@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ctadata import system
 from ctadata.errors import CtadataError, LocalError, StorageFull
+from ctadata.paths import NO_HOME
 
 MAX_FILE_SIZE = 1 << 20
 """The largest file that is read, in bytes. Tokens of 16 KiB exist."""
@@ -29,8 +30,11 @@ def make_private_directory(path: Path) -> None:
     """Create a directory that only its owner can enter.
 
     Raises:
-        LocalError: The path is no directory, belongs to another user, or others can enter it.
+        LocalError: The path is no directory, belongs to another user, or others can enter it; or it lies in the home of a
+            user without one, which root could create.
     """
+    if path.is_relative_to(NO_HOME):
+        raise LocalError("nothing can be stored without a home directory", hint="set HOME", path=str(path))
     try:
         for missing in [folder for folder in (path, *path.parents) if not folder.exists()][::-1]:
             with contextlib.suppress(FileExistsError):

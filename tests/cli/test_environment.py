@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ctadata.errors import LocalError
-from ctadata.paths import check_local_name
+from ctadata.paths import NO_HOME, check_local_name
 
 COMMAND = [sys.executable, "-m", "ctadata"]
 WRITERS = [
@@ -120,6 +120,12 @@ class TestHome:
         assert self.go(at_box, "get", f"{there}/f").returncode == 0
         (at_box.cwd / "g").write_bytes(b"up")
         assert self.go(at_box, "put", "g", f"/{there}/").returncode == 0
+        assert not NO_HOME.exists()  # root could create it
+
+    def test_a_login_without_a_home_says_that_it_cannot_be_stored(self, at_box):
+        done = self.go(at_box, "start-agent", BEARER_TOKEN="")
+        assert (done.returncode, NO_HOME.exists()) == (11, False)
+        assert done.stderr.splitlines()[-1].endswith("nothing can be stored without a home directory (set HOME)")
 
     def test_without_a_token_a_login_is_needed(self, at_box, there):
         done = self.go(at_box, "list", there, BEARER_TOKEN="")
