@@ -30,8 +30,8 @@ def make_private_directory(path: Path) -> None:
     """Create a directory that only its owner can enter.
 
     Raises:
-        LocalError: The path is no directory, belongs to another user, or others can enter it; or it lies in the home of a
-            user without one, which root could create.
+        LocalError: The path is no directory, belongs to another user, or others can enter it; or it lies in the
+            home of a user without one, which root could create.
     """
     if path.is_relative_to(NO_HOME):
         raise LocalError("nothing can be stored without a home directory", hint="set HOME", path=str(path))
