@@ -67,7 +67,9 @@ def parse_values(texts: Mapping[str, str | None], assignments: list[str]) -> dic
 
 
 def check_name(name: str) -> str:
-    """Return the name of a profile; UsageError if it is not a valid one."""
+    """Return the name of a profile; UsageError if it is not a valid one, or if `NAME:PATH` means something else."""
+    if name.lower() in ("home", "s3", "http", "https"):
+        raise UsageError(f"profile {name!r}: {name}: in a path is not a profile", hint="choose another name")
     try:
         return check_profile_name(name)
     except ValueError as error:

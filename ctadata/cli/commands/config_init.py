@@ -17,6 +17,7 @@ from ctadata.cli.profile_questions import QUESTIONS, ask_name, check_name, colle
 from ctadata.cli.prompts import ask, can_prompt, confirm
 from ctadata.cli.signals import stop_on_signals
 from ctadata.cli.transfer_options import DryRun
+from ctadata.config.builtin import DEFAULT_PROFILE, DEVELOPMENT_PROFILE
 from ctadata.config.edit import profile_table, put_profile
 from ctadata.config.file import default_path, parse_settings, read_settings
 from ctadata.config.resolve import Resolved, resolve_in, settings_file
@@ -96,10 +97,12 @@ def init(
     if may_ask:
         say_raw("Enter takes the value in brackets; Ctrl-C ends, and nothing is written.")
     name = check_name(common.profile) if common.profile else ask_name() if may_ask else ""
-    if name in profiles and not replace:
+    is_built_in = name in (DEFAULT_PROFILE, DEVELOPMENT_PROFILE)
+    if (name in profiles or is_built_in) and not replace:
         if not may_ask:
-            raise _exists(name, path)
-        replace = confirm(f"the profile {name} exists in {path}; change it?")
+            raise _exists(name, path, is_built_in=is_built_in)
+        where = "is built in" if is_built_in else f"exists in {path}"
+        replace = confirm(f"the profile {name} {where}; change it?")
         if not replace:
             raise typer.Exit(1)
     values = collect_values(name, given, profiles.get(name, {}), may_ask=may_ask)
@@ -149,7 +152,9 @@ def _read(path: Path) -> str:
     return read_settings(path, named=False, hint="choose another file: CTADATA_CONFIG=FILE") or ""
 
 
-def _exists(name: str, path: Path) -> AlreadyExists:
+def _exists(name: str, path: Path, *, is_built_in: bool = False) -> AlreadyExists:
+    if is_built_in:
+        return AlreadyExists(f"the profile {name} is built in", hint="--replace changes it; its other keys stay")
     return AlreadyExists(f"the profile {name} exists", hint="--replace changes it", path=str(path))
 
 
@@ -167,7 +172,7 @@ def _try(resolved: Resolved) -> list[Finding]:
     with stop_on_signals() as stop, Session.open(resolved, stop=stop) as session:
         for finding in diagnose(session):
             findings.append(finding)
-            for line in finding_lines(finding):
+            for line in [] if _is_before_login(finding) else finding_lines(finding):  # the last line says what is next
                 write_line(line)
     return findings
 
