@@ -35,6 +35,7 @@ _PLAIN_WORDS = (
     (r"Input should be a valid integer.*", "it must be a whole number"),
     (r"Input should be a valid number.*", "it must be a number"),
     (r"Input should be greater than or equal to (\S+)", r"it must be \1 or more"),
+    (r"Input should be less than or equal to (\S+)", r"it must be \1 or less"),
 )
 """What typer and its checks say about arguments, as patterns with the words that we use for it."""
 

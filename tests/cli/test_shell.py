@@ -81,6 +81,7 @@ class TestUsageErrors:
             (["put", "--purge", "a", "b"], "put: no such option: --purge (see cta-data-direct put --help)"),
             (["list", "--columns", "sise", "a"], "there is no column 'sise' (the columns are kind, size, time"),
             (["list", "-Z"], "list: no such option: -Z (see cta-data-direct list --help)"),
+            (["get", "--stats", "1e9", "a"], "get: invalid value for '--stats': it must be 86400 or less (see"),
             (["config", "-P"], "config: option '-P' requires an argument (see cta-data-direct config --help)"),
             (["get", "a", "-j"], "get: option '-j' requires an argument (see cta-data-direct get --help)"),
             (["config", "-d", "-P", "cscs"], "two profiles are named, cscs-dev and cscs"),
