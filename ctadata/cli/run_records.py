@@ -22,7 +22,7 @@ from ctadata.errors import CtadataError, NotFound, UsageError
 from ctadata.http.redaction import redact
 from ctadata.process_identity import host_name
 from ctadata.progress.periodic import Periodic
-from ctadata.progress.tally import Snapshot
+from ctadata.progress.tally import Snapshot, percent_done
 from ctadata.tokens.files import make_private_directory, read_private
 from ctadata.tokens.profile_files import state_directory
 from ctadata.transfer import temp_names
@@ -98,8 +98,7 @@ class RunRecord:
     @property
     def percent(self) -> int:
         """The share of the bytes that have moved, or of the files that ended."""
-        part, whole = (self.moved, self.size) if self.size else (self.files_done, self.files)
-        return 100 * part // whole if whole else 0
+        return percent_done(self.moved, self.size, self.files_done, self.files)
 
 
 @dataclass(slots=True)

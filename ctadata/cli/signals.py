@@ -20,11 +20,9 @@ import typer
 
 from ctadata.cli.output import DIRECT, say
 from ctadata.errors import Stopped
-from ctadata.system import Signals
+from ctadata.system import HANGUP_SIGNALS, STATUS_SIGNALS, Signals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-STATUS_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGINFO") if hasattr(signal, name))
-HANGUP_SIGNALS = tuple(signal.Signals[name] for name in ("SIGHUP",) if hasattr(signal, name))
 _SHOW_CURSOR = "\x1b[?25h"
 
 

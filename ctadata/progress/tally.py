@@ -14,6 +14,12 @@ WINDOW = 10.0
 """Seconds over which the rate is measured."""
 
 
+def percent_done(moved: int, size: int, done: int, planned: int) -> int:
+    """Return the share of the bytes that have moved; without bytes, the share of the files that ended; rounded down."""
+    part, whole = (moved, size) if size else (done, planned)
+    return 100 * part // whole if whole else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The progress of a run at one moment.
@@ -44,8 +50,7 @@ class Snapshot:
     @property
     def percent(self) -> int:
         """The share of the bytes that have moved, and without bytes the share of the files that ended; rounded down."""
-        part, whole = (self.moved, self.size) if self.size else (self.done, self.planned)
-        return 100 * part // whole if whole else 0
+        return percent_done(self.moved, self.size, self.done, self.planned)
 
 
 @dataclass(slots=True)

@@ -18,7 +18,13 @@ assert sys.platform != "win32"  # mypy reads this
 HAS_AGENT = True
 """Whether a process can leave its terminal (fork(2), setsid(2)), as the agent does."""
 
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+HANGUP_SIGNALS = (signal.SIGHUP,)
+"""The signals of a terminal that closes."""
+
+STATUS_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGINFO") if hasattr(signal, name))
+"""The signals that ask where a run stands; SIGINFO, which Ctrl-T sends, is macOS's and BSD's."""
+
+ENDING_SIGNALS = (signal.SIGTERM, *HANGUP_SIGNALS)
 """The signals that end a program and do not come from the keyboard."""
 
 Poll = select.poll

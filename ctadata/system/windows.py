@@ -27,6 +27,8 @@ HAS_AGENT = False
 _PAUSE = 0.02
 """Seconds between two looks at the keyboard."""
 
+HANGUP_SIGNALS: tuple[signal.Signals, ...] = ()
+STATUS_SIGNALS: tuple[signal.Signals, ...] = ()
 ENDING_SIGNALS = (signal.SIGTERM,)
 
 POLLIN, POLLPRI, POLLOUT, POLLERR, POLLHUP = 1, 2, 4, 8, 16

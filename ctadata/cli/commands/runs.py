@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from typing import Annotated
 
@@ -106,7 +105,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("receipt", record.receipt or ""),
         ("log", record.log or ""),
         ("end", record.message),
-        ("to stop it", f"kill {record.pid}" if is_here and hasattr(os, "kill") else ""),
+        ("to stop it", f"kill {record.pid}" if is_here else ""),
         ("to go on", "the same command continues where this one ended" if record.state == LOST else ""),
     ]
 
