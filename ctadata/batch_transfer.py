@@ -213,11 +213,16 @@ def run_in_workers(
 
 
 def _start_helpers(session: Session, work: BatchTransfer, count: int) -> Batches:
-    """Start so many processes. From now on this one has its share of the limit of requests."""
+    """Start so many processes. Until they are stopped, this one has its share of the limit of requests."""
     session.limit.divide(count + 1)
     processes = LocalProcesses(count)
     work = dataclasses.replace(work, at_once=(count + 1) * session.limit.tasks)
-    return Batches(work, processes(), AHEAD * count, processes, processes.stop, shares=count + 1)
+
+    def stop() -> None:
+        processes.stop()
+        session.limit.divide(1)
+
+    return Batches(work, processes(), AHEAD * count, processes, stop, shares=count + 1)
 
 
 def _worker_count(executor: Executor) -> int:

@@ -142,7 +142,7 @@ class CongestionWindow:
 
     def limit(self, most: int) -> None:
         """Allow at most `most` requests in flight from now on; those under way are not ended."""
-        self._most, self.width = most, min(self.width, float(most))
+        self._most, self.width = most, float(most) if self._pinned else min(self.width, float(most))
 
     def pace(self) -> None:
         """Take note that the server counts requests."""

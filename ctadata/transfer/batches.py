@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -26,6 +27,8 @@ from ctadata.transfer.timetable import Timetable
 
 TRIES = 4
 """How often a batch is handed out if its worker dies each time."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -97,6 +100,9 @@ class Batches:
         self._repeated: deque[_Batch] = deque()
         self._running: dict[_Batch, Future[BatchResult]] = {}
         self._is_closed = False
+        self._is_slower = False
+        self._finished = 0
+        self._are_small = True
         self._has_succeeded = False
 
     def run(self, run: Run, tasks: Iterable[Task]) -> None:
@@ -112,18 +118,25 @@ class Batches:
         with self._found.reading(tasks):
             self.hand_out(run, self._found)
 
-    def hand_out(self, run: Run, found: TaskQueue) -> None:
+    def hand_out(self, run: Run, found: TaskQueue, is_slower: Callable[[int], bool] = lambda finished: False) -> None:  # noqa: ARG005
         """Hand out the tasks that somebody else reads, until all are done, or the run is stopped or `close` is called.
 
         Args:
             run: The run.
             found: The tasks.
+            is_slower: Whether the workers make the run slower; it receives the number of files that they have finished.
+                If it returns True, they end after the batches that they have, and somebody else takes the other tasks.
+                It is asked as long as all files are small, because the number of large ones is no measure of work.
         """
         self._found = found
         try:
             while self._executor is not None and not self._is_over(run):
                 self._fill_workers(run)
+                finished = self._finished
                 self._take_results(run)
+                if self._finished > finished and self._are_small and not self._is_slower and is_slower(self._finished):
+                    log.info("the further processes end: the run is slower with them")
+                    self._is_slower = True
             if self._executor is None and not self._is_over(run):
                 run.reporter.remarked("the executor is broken, so this process moves the remaining files")
                 run.work_here(self._remaining_tasks())
@@ -138,7 +151,8 @@ class Batches:
         if run.stop.is_set() or (self._is_closed and not self._running):
             return True
         with self._found.change:
-            return self._found.is_empty and not (self._running or self._repeated or self._ended)
+            is_all_handed_out = self._is_slower or self._found.is_empty
+            return is_all_handed_out and not (self._running or self._repeated or self._ended)
 
     def _fill_workers(self, run: Run) -> None:
         while not self._is_closed and len(self._running) < self._at_once and self._executor is not None:
@@ -148,6 +162,8 @@ class Batches:
             self._submit(run, batch)
 
     def _cut(self) -> _Batch | None:
+        if self._is_slower:
+            return None
         with self._found.change:
             tasks = self._found.cut(self._shares)
         return _Batch(tasks, [task.item.absolute() for task in tasks if task.item is not None]) if tasks else None
@@ -197,6 +213,8 @@ class Batches:
                 self._repeat(run, batch, error)
             else:
                 self._has_succeeded = self._has_succeeded or result.error is None
+                self._finished += len(batch.tasks)
+                self._are_small = self._are_small and all(task.is_small for task in batch.tasks)
                 self._report(run, batch, result)
         if broken is not None:
             self._replace_executor(run, broken)

@@ -2,13 +2,15 @@
 
 A second process costs its start, some 0.3 s of a processor, and each batch costs this process some work. It gains
 nothing if this process waits for the server or the network, and it loses if all processors are busy, for example with
-the server itself. So this process begins alone, with the whole limit of requests, and looks at what it measures.
+the server itself. So this process begins alone, with the whole limit of requests, and looks at what it measures. When
+the others have worked for a while, it compares: if all together move fewer files a second than it did alone, they end.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -30,11 +32,17 @@ IDLE = 0.5
 WORTH = 1.5
 """Seconds of work that have to be left; a shorter run ends before another process has gained what its start costs."""
 
+LOOKS = 2
+"""The number of looks in a row that have to show the demand. The first one measures the start of the run too."""
+
+JUDGED_AFTER = 1.0
+"""Seconds of work of all processes after which their rate is compared with the rate of this process alone."""
+
 log = logging.getLogger(__name__)
 
 
 class Demand(Protocol):
-    """Decides how many more processes make a run faster."""
+    """Decides how many more processes make a run faster, and then whether they did."""
 
     def count(self, taken: int, waiting: int) -> int:
         """Return the number of processes that should start now.
@@ -44,21 +52,52 @@ class Demand(Protocol):
             waiting: The tasks that were found and that nobody has taken.
         """
 
+    def is_slower(self, files: int) -> bool:
+        """Return whether the further processes make the run slower; it is asked when they have finished a batch.
+
+        Args:
+            files: The tasks that this process has taken and those that the others have finished, so far.
+        """
+
 
 class MeasuredDemand:
     """Decides by the use of the processors, and by the rate of this process, since the last look."""
 
-    def __init__(self) -> None:
-        """Begin to measure."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin to measure.
+
+        Args:
+            clock: Returns seconds.
+        """
         self._busy, self._idle, self._taken = BusyMeter(), IdleMeter(), 0
+        self._clock = clock
+        self._looks = 0
+        self._alone = 0.0  # files a second of this process before others have started
+        self._helped_from: tuple[float, int] | None = None  # when the first batch had ended, and the files until then
+        self._is_judged = False
 
     def count(self, taken: int, waiting: int) -> int:
         """Return the number of idle processors if this process is busy and enough work is left; else 0."""
         elapsed = self._busy.elapsed
-        rate, self._taken = (taken - self._taken) / max(elapsed, 1e-6), taken
+        self._alone, self._taken = (taken - self._taken) / max(elapsed, 1e-6), taken
         busy, idle = self._busy.measure(), self._idle.measure()
-        log.debug("%.2f processors used, %.2f idle, %.0f files/s, %d wait", busy, idle, rate, waiting)
-        return max(1, round(idle)) if busy >= BUSY and idle >= IDLE and waiting >= WORTH * rate else 0
+        log.debug("%.2f processors used, %.2f idle, %.0f files/s, %d wait", busy, idle, self._alone, waiting)
+        is_needed = busy >= BUSY and idle >= IDLE and waiting >= WORTH * self._alone
+        self._looks = self._looks + 1 if is_needed else 0
+        return max(1, round(idle)) if self._looks >= LOOKS else 0
+
+    def is_slower(self, files: int) -> bool:
+        """Compare the rates once, over the time between the ends of two batches; the first one includes the start."""
+        now = self._clock()
+        if self._helped_from is None:
+            self._helped_from = now, files
+        began, before = self._helped_from
+        if self._is_judged or now - began < JUDGED_AFTER:
+            return False
+        self._is_judged = True
+        rate = (files - before) / (now - began)
+        log.debug("all processes: %.0f files/s; this one alone: %.0f files/s", rate, self._alone)
+        return rate < self._alone
 
 
 class HelperProcesses:
@@ -121,17 +160,18 @@ class HelperProcesses:
                 self._batches.close()
 
     def _help(self, run: Run, found: TaskQueue) -> None:
-        count = self._wait_for_demand(found)
+        demand = self._make_demand()
+        count = self._wait_for(demand, found)
         with self._lock:
             if not count or self._is_closed:
                 return
             batches = self._batches = self._start(count)
         log.info("further processes that move files: %d; this one is busy, and processors are idle", count)
-        batches.hand_out(run, found)
+        batches.hand_out(run, found, lambda finished: demand.is_slower(found.taken + finished))
 
-    def _wait_for_demand(self, found: TaskQueue) -> int:
+    def _wait_for(self, demand: Demand, found: TaskQueue) -> int:
         """Return the number of processes that should start; 0 if the work ends before any is needed."""
-        demand, count = self._make_demand(), 0
+        count = 0
         while not (count or self._own_work_has_ended.wait(LOOK)):
             with found.change:
                 taken, waiting = found.taken, found.waiting

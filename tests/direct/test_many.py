@@ -270,7 +270,49 @@ def test_this_process_and_another_one_share_the_files_and_the_limit_of_requests(
     summary = direct.get_many(paths, "out", base="lst/d", executor=8, receipt="r.jsonl")
     assert (summary.done, summary.failed) == (FILES, [])
     assert 0 < len(own) < FILES
-    assert shares == [2]
+    assert shares == [2, 1]
+    assert files_below(Path("out")) == EXPECTED
+    assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
+
+
+@pytest.mark.parametrize("are_small", [True, False])
+def test_processes_that_make_the_run_slower_end_and_this_one_gets_the_whole_limit_back(
+    box: Sandbox, small_batches: None, monkeypatch: pytest.MonkeyPatch, are_small: bool
+) -> None:
+    other_has_ended, shares, executor = threading.Event(), list[int](), Pickling()
+    hand_out, take_all, divide = Batches.hand_out, task_queue.TaskQueue.take_all, RequestLimit.divide
+
+    def note_end(batches: Batches, *arguments: Any) -> None:
+        hand_out(batches, *arguments)
+        other_has_ended.set()
+
+    def take_all_then(found: task_queue.TaskQueue) -> Iterator[Task]:
+        assert other_has_ended.wait(300)
+        yield from take_all(found)
+
+    def note_share(limit: RequestLimit, processes: int) -> None:
+        shares.append(processes)
+        divide(limit, processes)
+
+    class InThreads(LocalProcesses):
+        def __call__(self) -> Executor:
+            return executor
+
+    monkeypatch.setattr(Batches, "hand_out", note_end)
+    monkeypatch.setattr(task_queue.TaskQueue, "take_all", take_all_then)
+    monkeypatch.setattr(RequestLimit, "divide", note_share)
+    monkeypatch.setattr(helper_processes.MeasuredDemand, "count", lambda demand, taken, waiting: 1)
+    monkeypatch.setattr(helper_processes.MeasuredDemand, "is_slower", lambda demand, files: True)
+    monkeypatch.setattr(batch_transfer, "usable_processors", lambda: 2)
+    monkeypatch.setattr(batch_transfer, "LocalProcesses", InThreads)
+    if not are_small:
+        monkeypatch.setattr("ctadata.transfer.run.SMALL", 0)
+    paths = direct.list_dir("lst/d", recursive=True)
+    summary = direct.get_many(paths, "out", base="lst/d", executor=2, receipt="r.jsonl")
+    assert (summary.done, summary.failed) == (FILES, [])
+    first = 2 * batch_transfer.AHEAD  # the batches that they had, and their answers
+    assert len(executor.travelled) == first if are_small else len(executor.travelled) > first
+    assert shares == [2, 1]
     assert files_below(Path("out")) == EXPECTED
     assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
 

@@ -106,6 +106,15 @@ def test_endless_failures_leave_a_window_of_one() -> None:
     assert server.window.width == 1
 
 
+def test_a_pinned_window_has_each_limit_at_once() -> None:
+    window = CongestionWindow(64, pinned=True)
+    widths = []
+    for most in (32, 64):
+        window.limit(most)
+        widths.append(window.width)
+    assert widths == [32, 64]
+
+
 def test_slow_answers_narrow_by_one_a_round_and_not_below_the_start() -> None:
     server = Server(START + 4)
     server.round(0.1)
