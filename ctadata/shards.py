@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -261,15 +262,20 @@ class Division(Generic[T]):
     def end(self) -> Iterator[T]:
         """Yield the items of this task that have waited for the end of the listing; one thread calls it once."""
         mean = (sum(self._files) + len(self._small) + len(self._large)) / self.shard.count
-        light = [(self._bytes[task], self._files[task], task) for task in range(self.shard.count)]
+        empty = ((0, 0, task) for task, files in enumerate(self._files) if not files)  # often most of many tasks
+        light = [(self._bytes[task], files, task) for task, files in enumerate(self._files) if files]
+        light += itertools.islice(empty, 1)
         heapq.heapify(light)
         for waiting in sorted([*self._large, *self._small], key=lambda each: (-each.size, each.key)):
             if waiting.size < LARGE:
                 while len(light) > 1 and light[0][1] >= EVEN * mean:
                     heapq.heappop(light)
-            *_, task = light[0]
+            _, files, task = light[0]
             is_own = self._decide(waiting.size, task)
             heapq.heapreplace(light, (self._bytes[task], self._files[task], task))
+            if not files:
+                for each in itertools.islice(empty, 1):
+                    heapq.heappush(light, each)
             if is_own:
                 yield waiting.item
         self._large, self._small = [], []

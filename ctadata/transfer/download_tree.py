@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
@@ -77,9 +77,29 @@ def _find_tasks(
 ) -> Iterator[Task]:
     """Yield the tasks of the run's shard: first those that are known from the listing, then those that have waited."""
     division: Division[_Divided] = Division(run.rules.shard, key=share_key, size=share_size)
-    yield from walk(targets, functools.partial(_expand, run, folders, extraneous, division.take), threads=WALKERS)
+    own = _find_own(run, targets, division)
+    yield from walk(own, functools.partial(_expand, run, folders, extraneous, division.take), threads=WALKERS)
     if run.rules.shard.count > 1:
         yield from walk(division.end(), functools.partial(_expand_own, run, folders), threads=WALKERS)
+
+
+def _find_own(run: Run, targets: Iterable[Target], division: Division[_Divided]) -> Iterator[Target]:
+    """Yield the targets without the files of other tasks. A list has many of those, so they cost no look at a disk."""
+    takes = run.rules.filters.takes
+    for target in targets:
+        if run.stop.is_set():
+            return
+        if isinstance(target, DownloadTarget) and not target.entry.is_directory and not takes(target.inside):
+            continue
+        if not _is_one_file(target) or division.take(target):
+            yield target
+
+
+def _is_one_file(target: Target) -> TypeGuard[_Divided]:
+    """Whether the target counts as one file when several tasks divide the targets, without a look at the storage."""
+    if isinstance(target, DownloadTarget):
+        return not target.entry.is_directory
+    return isinstance(target, PendingTarget) and target.is_one_file
 
 
 def _expand_own(run: Run, folders: DirCache, node: Target, give: _Give) -> None:
@@ -109,10 +129,8 @@ def _expand(
     if isinstance(node, DirectoryTarget):
         _make_directory(run, node)
         return
-    if isinstance(node, PendingTarget) and node.is_one_file:
-        if not is_own(node):
-            return
-        is_own = _take_all
+    if _is_one_file(node):
+        is_own = _take_all  # `_find_own` has looked
     remote, local = (
         (node.path, node.base.joinpath(*node.parts, node.name))
         if isinstance(node, PendingTarget)

@@ -104,18 +104,19 @@ def listed_download_targets(
         recursive: Whether collections are downloaded.
         exact: Whether `a//b` is a different name than `a/b`, as for S3 keys.
     """
+    folder = Path(local or "")
     for name in names:
         if isinstance(name, NamedEntry):
-            yield DownloadTarget(name.entry, Path(local or ""), name.parts[:-1], name.parts[-1], name.parts)
+            yield DownloadTarget(name.entry, folder, name.parts[:-1], name.parts[-1], name.parts)
             continue
         if isinstance(name, Entry):
-            yield _entry_target(base, name, Path(local or ""))
+            yield _entry_target(base, name, folder)
             continue
         parts = name if isinstance(name, UsageError) else _below(name, exact=exact)
         if isinstance(parts, UsageError):
             yield InvalidPath(parts, base)
         else:
-            yield PendingTarget(base.join(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
+            yield PendingTarget(base.join(parts), folder, parts[:-1], parts[-1], recursive)
 
 
 def _entry_target(base: RemotePath, entry: Entry, local: Path) -> Target:

@@ -10,6 +10,8 @@ from transfer.trees import Content
 
 from ctadata.errors import Interrupted
 from ctadata.paths import RemotePath
+from ctadata.shards import Shard
+from ctadata.transfer import download_tree
 from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
@@ -108,3 +110,19 @@ def test_the_bytes_of_a_failed_file_are_no_longer_expected(
     totals = Totals()
     assert len(down(store, tmp_path / "got", totals).summary.failed) == 1
     assert (totals.files, totals.bytes) == (FILES, (FILES - 1) * SIZE)
+
+
+def test_a_task_looks_at_no_directory_for_the_listed_files_of_other_tasks(
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, find_folder = list[object](), download_tree.find_folder
+    monkeypatch.setattr(download_tree, "find_folder", lambda *where: looks.append(where) or find_folder(*where))
+    entries = [store.info(TOP / str(i % 4) / str(i)) for i in range(FILES)]
+    targets = [DownloadTarget(entry, tmp_path, (), entry.path.name, (entry.path.name,)) for entry in entries]
+    counts = []
+    for index in range(4):
+        run = Run(store, Rules(jobs=2, shard=Shard(index, 4)), NullReporter(), threading.Event())
+        download(run, targets)
+        counts.append(run.summary.done)
+    assert sum(counts) == FILES
+    assert len(looks) <= FILES
