@@ -7,6 +7,7 @@ place of a service's answer (`instead`), or after it (`after`).
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import threading
 from collections.abc import Callable, Iterable
@@ -84,6 +85,7 @@ class Platform:
 
     def __init__(self, folder: Path, hub_api: str = "") -> None:
         self.folder, self.hub_api = folder, hub_api
+        self._folders = (folder / str(number) for number in itertools.count())
         self.papers = Papers()
         self.server = Server(("127.0.0.1", 0), self._answer, numthreads=10)
         self.server.error_log = lambda *_, **__: None  # what a client does to it is no news
@@ -99,6 +101,7 @@ class Platform:
         if hasattr(self, "state"):
             self.release()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder = next(self._folders)  # a request of the test before may still write into the old one
         kept = Certificates(self.folder / "certificates", self.papers.bundle, shared_users={USER})
         kept.shared = self.papers.certificate(days=3)
         self.state = State(Hub(self.hub_api), Door(self.folder / "door"), kept)
