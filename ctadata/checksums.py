@@ -1,4 +1,4 @@
-"""Compute checksums while bytes stream by, and parse the headers and properties that carry them.
+"""Compute checksums while bytes stream by, and read those that S3 has in an entity tag.
 
 In this package a digest is a lower-case hexadecimal string under the name of its algorithm: `adler32`, `md5`, `sha`,
 `sha-256`, `sha-512`, the names of RFC 3230 and its registry; and `crc32`, `crc32c`, `crc64nvme`, which S3 stores.
@@ -6,8 +6,6 @@ In this package a digest is a lower-case hexadecimal string under the name of it
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import hashlib
 import re
@@ -187,41 +185,6 @@ def adler32_combine(first: int, second: int, second_size: int) -> int:
     low = (low1 + low2 - 1) % _MODULUS
     high = (high1 + high2 + second_size * (low1 - 1)) % _MODULUS
     return high << 16 | low
-
-
-def parse_digests(value: str) -> dict[str, str]:
-    """Parse a `Digest` (RFC 3230) or `Repr-Digest` (RFC 9530) header, or dCache's `Checksums` property.
-
-    Returns:
-        The digests by algorithm. Unknown algorithms and malformed values are left out, because they prove nothing.
-    """
-    digests: dict[str, str] = {}
-    for item in value.split(","):
-        name, _, text = item.strip().partition("=")
-        digest = _decode(name.strip().lower(), text.strip())
-        if digest:
-            digests[name.strip().lower()] = digest
-    return digests
-
-
-def _decode(name: str, text: str) -> str | None:
-    if name == "adler32":
-        # dCache pads to 8 digits; its older entries may lack the leading zeros
-        return text.lower().zfill(8) if re.fullmatch("[0-9a-fA-F]{1,8}", text) else None
-    if name not in _HASHLIB:
-        return None
-    try:
-        raw = base64.b64decode(text.strip(":"), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return raw.hex() if len(raw) == hashlib.new(_HASHLIB[name], usedforsecurity=False).digest_size else None
-
-
-@functools.cache
-def want_digest_header() -> str:
-    """Return the `Want-Digest` header of a download: all known algorithms, adler32 first, as dCache stores it."""
-    rest = [f"{name};q=0.{9 - i}" for i, name in enumerate(_HASHLIB)]
-    return ", ".join(["adler32", *rest])
 
 
 _TAG = re.compile(r'"?([0-9a-f]{32})(?:-([0-9]{1,5}))?"?')

@@ -22,16 +22,16 @@ from ctadata.namespace.listing import list_children, list_tree
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import Anchor, RemotePath, TypedPath
 from ctadata.printable import escape_unprintable
-from ctadata.stores.base import Store
 from ctadata.stores.home import find_home
 from ctadata.stores.typed_path import resolve_typed_path
-from ctadata.tokens.access_keys import AccessKeys
-from ctadata.tokens.jupyterhub import HubToken
-from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tracebacks import shorten_interrupt
 
 if TYPE_CHECKING:  # a look-up loads no module of `transfer`
+    from ctadata.stores.base import Store
     from ctadata.stores.s3.raw_keys import RawKeys
+    from ctadata.tokens.access_keys import AccessKeys
+    from ctadata.tokens.jupyterhub import HubToken
+    from ctadata.tokens.provider_chain import TokenProvider
     from ctadata.transfer.download_target import NamedEntry, Target
     from ctadata.transfer.early_requests import EarlyRead
     from ctadata.transfer.run import Run

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from ctadata.errors import LocalError, NotFound, UsageError
@@ -134,8 +135,7 @@ class Anchor(StrEnum):
     RELATIVE = "relative"
 
 
-@dataclass(frozen=True, slots=True)
-class TypedPath:
+class TypedPath(NamedTuple):
     """A remote path as a user types it.
 
     Attributes:

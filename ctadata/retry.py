@@ -9,16 +9,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ctadata.errors import Busy, CtadataError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Retries:
+class Retries(NamedTuple):
     """How often, and for how long, a failed attempt is repeated.
 
     Attributes:

@@ -24,12 +24,12 @@ from ctadata.resources import limit_workers
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.site import Site
 from ctadata.stores.factory import open_store
-from ctadata.tokens.access_keys import AccessKeys
-from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
-from ctadata.tokens.provider_chain import TokenProvider
 
 if TYPE_CHECKING:  # a listing loads no module of `transfer`, and each transfer only those that it needs
+    from ctadata.tokens.access_keys import AccessKeys
+    from ctadata.tokens.jupyterhub import HubToken
+    from ctadata.tokens.provider_chain import TokenProvider
     from ctadata.transfer.download_target import NamedEntry
     from ctadata.transfer.local_tree import UploadSource
     from ctadata.transfer.plan import Rules
@@ -94,6 +94,7 @@ class Session(PathLookup):
         if profile.kind == "s3":
             from ctadata.stores.s3.factory import open_s3  # imported late: it loads more modules than all the others
             from ctadata.stores.s3.restore import restores_of
+            from ctadata.tokens.access_keys import AccessKeys
 
             keys = AccessKeys(profile, explicit=token_file, env=env, login=login_of(resolved, stop, env))
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()

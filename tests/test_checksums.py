@@ -1,6 +1,5 @@
-"""Digests of streamed bytes, and the headers that carry them."""
+"""Digests of streamed bytes."""
 
-import base64
 import hashlib
 import sys
 import zlib
@@ -14,9 +13,7 @@ from ctadata.checksums import (
     adler32_combine,
     etag_digests,
     new_hasher,
-    parse_digests,
     strongest_digest,
-    want_digest_header,
 )
 from ctadata.errors import ConfigError
 
@@ -91,66 +88,6 @@ def test_the_adler32_of_many_pieces_put_together(pieces: list[bytes]) -> None:
 def test_the_adler32_of_pieces_longer_than_its_modulus(size: int) -> None:
     first, second = b"\xff" * size, b"\xfe" * (size + 1)
     assert adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
-
-
-@given(st.binary(max_size=100))
-def test_every_form_of_a_digest_header(content: bytes) -> None:
-    digests = {algorithm: reference(content, algorithm) for algorithm in IN_HEADERS}
-    as_sent = {
-        name: value if name == "adler32" else base64.b64encode(bytes.fromhex(value)).decode()
-        for name, value in digests.items()
-    }
-    assert parse_digests(", ".join(f"{name}={value}" for name, value in as_sent.items())) == digests  # Digest
-    assert parse_digests(",".join(f"{name.upper()}={value}" for name, value in as_sent.items())) == digests  # Checksums
-    structured = {name: value for name, value in as_sent.items() if name.startswith("sha-")}
-    assert parse_digests(", ".join(f"{name}=:{value}:" for name, value in structured.items())) == {
-        name: digests[name] for name in structured
-    }  # Repr-Digest
-
-
-@pytest.mark.parametrize(
-    ("value", "digests"),
-    [
-        ("adler32=5ae07809", {"adler32": "5ae07809"}),
-        ("ADLER32=5AE07809", {"adler32": "5ae07809"}),
-        ("adler32=620062", {"adler32": "00620062"}),  # entries of old dCaches lack the zeros
-        (f"md5={EMPTY_MD5_BASE64}", {"md5": EMPTY_MD5}),
-        (f" md5 = {EMPTY_MD5_BASE64} , adler32=1", {"md5": EMPTY_MD5, "adler32": "00000001"}),
-        ("", {}),
-        (",,=,", {}),
-        ("adler32", {}),
-        ("adler32=", {}),
-        ("adler32=xyz", {}),
-        ("adler32=123456789", {}),  # nine digits
-        ("adler32=-1", {}),
-        ("adler32=٣", {}),
-        ("crc32c=AAAAAA==, unixsum=12", {}),
-        ("md5=not base64!", {}),
-        ("md5=AAAA", {}),  # too short
-        (f"md5={EMPTY_MD5}", {}),  # hexadecimal where base64 belongs
-        ("sha-256=::", {}),
-        ("id-sha-256=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", {}),
-    ],
-)
-def test_malformed_digests_are_left_out(value: str, digests: dict[str, str]) -> None:
-    assert parse_digests(value) == digests
-
-
-@given(st.text(max_size=60))
-def test_any_header_can_be_parsed(value: str) -> None:
-    for name, digest in parse_digests(value).items():
-        assert name in STRONGEST_FIRST
-        assert len(digest) >= 8
-        int(digest, 16)
-
-
-def test_adler32_is_wanted_most() -> None:
-    first, *rest = want_digest_header().split(", ")
-    assert first == "adler32"
-    weights = {item.partition(";q=")[0]: float(item.partition(";q=")[2]) for item in rest}
-    assert set(weights) == set(IN_HEADERS) - {"adler32"}
-    assert all(0 < weight < 1 for weight in weights.values())
-    assert len(set(weights.values())) == len(weights)
 
 
 def test_the_strongest_of_those_that_can_be_computed() -> None:

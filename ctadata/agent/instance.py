@@ -7,14 +7,12 @@ its state to other processes.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import time
-from dataclasses import dataclass
 from threading import Event
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from ctadata.agent.lease import acquire_lease, extend_lease, foreign_agent, release_lease
 from ctadata.agent.record import read_record
@@ -28,8 +26,7 @@ CLAIM_TRIES = 20
 """How often an agent tries to take the lock: a process that checks for an agent holds it for an instant."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The state of an agent. Times are seconds since 1970 of the local clock.
 
     Attributes:
@@ -90,7 +87,7 @@ class AgentInstance:
             StorageFull: The disk has no room.
             LocalError: The file cannot be written.
         """
-        write_private(self._files.agent_state, json.dumps(dataclasses.asdict(state)))
+        write_private(self._files.agent_state, json.dumps(state._asdict()))
 
     def extend_lease(self) -> bool:
         """Extend this machine's right to refresh. Return False if another machine has taken it over."""

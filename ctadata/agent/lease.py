@@ -10,21 +10,19 @@ differ a little: LIFE is many times as long. By the file server's clock, no leas
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import NamedTuple
 
 from ctadata.agent.record import read_record
 from ctadata.errors import Stopped, TemporaryError
 from ctadata.process_identity import host_name, read_boot_id, read_boot_time, read_process_start
 from ctadata.system import rename_new
-from ctadata.tokens.files import TEMPORARY_PREFIX, local_error, read_private, write_private
+from ctadata.tokens.files import local_error, read_private, temporary_name, write_private
 from ctadata.tokens.profile_files import ProfileFiles
 
 LIFE = 120.0
@@ -37,8 +35,7 @@ POLL_INTERVAL = 0.2
 """Seconds between two checks of another machine's lease."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The process that may refresh.
 
     Attributes:
@@ -89,7 +86,7 @@ def hold_lease(
     lease = read_lease(files)
     if lease is not None and lease.is_local and lease.lasting and lease.is_valid(now()):
         # this machine's agent holds it and keeps it; it is extended so that it outlives a slow refresh
-        write_private(files.lease, _serialize(dataclasses.replace(lease, until=now() + LIFE)))
+        write_private(files.lease, _serialize(lease._replace(until=now() + LIFE)))
         yield
         return
     _wait_for_lease(files, stop or Event(), now)
@@ -184,7 +181,7 @@ def _try_acquire(files: ProfileFiles, mine: Lease, now: float) -> Lease | None:
 
 def _set_aside(files: ProfileFiles) -> Lease | None:
     """Remove the lease, and return it; None if there was none."""
-    aside = files.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    aside = files.folder / temporary_name()
     try:
         files.lease.rename(aside)
         return _read(aside)
@@ -206,12 +203,12 @@ def _read(path: Path) -> Lease | None:
         return None
     if record.host == host_name() and record.boot != read_boot_id() and read_boot_time() > record.until - LIFE:
         return None  # this machine's lease, from before a crash
-    return dataclasses.replace(record, until=until)
+    return record._replace(until=until)
 
 
 def _create(files: ProfileFiles, lease: Lease) -> bool:
     """Create the lease. Return False if one exists."""
-    draft = files.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    draft = files.folder / temporary_name()
     write_private(draft, _serialize(lease))
     try:
         rename_new(None, draft, files.lease)  # without hard links, the lock alone has to be enough
@@ -230,4 +227,4 @@ def _new_lease(lasting: bool, now: float) -> Lease:
 
 
 def _serialize(lease: Lease) -> str:
-    return json.dumps(dataclasses.asdict(lease))
+    return json.dumps(lease._asdict())

@@ -18,7 +18,7 @@ def read_record(kind: type[T], text: str | None) -> T | None:
     """Return the record in a text; None if there is none or it is broken, as its writer may have been killed.
 
     Args:
-        kind: The dataclass of the record.
+        kind: The NamedTuple of the record.
         text: JSON. None if the file does not exist.
     """
     try:

@@ -15,13 +15,12 @@ from ctadata.cli import options
 from ctadata.cli.completion import complete_remote
 from ctadata.cli.locations import read_location
 from ctadata.cli.output import say
-from ctadata.cli.sharing import Sharing
 from ctadata.cli.signals import stop_on_signals
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Incomplete, LoginNeeded, PartialFailure, Stopped, UsageError
-from ctadata.namespace import remove
 
 if TYPE_CHECKING:
+    from ctadata.cli.sharing import Sharing
     from ctadata.session import Session
 
 T = TypeVar("T")
@@ -203,6 +202,8 @@ def refuse_home(session: Session, entries: Sequence[Entry]) -> None:
     Raises:
         UsageError: One of the entries is such a directory.
     """
+    from ctadata.namespace import remove
+
     remove.refuse_home(entries, lambda: session.resolve("home:", make=False))
 
 

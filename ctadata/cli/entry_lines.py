@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ctadata.cli.output import format_rfc3339, stdout_is_terminal, write_json, write_line, write_text
 from ctadata.entries import Entry
@@ -19,8 +19,7 @@ ALIGNED = 500
 """The number of lines that a terminal receives together, with columns as wide as their longest value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """The form of a line: the path alone, unless one of the fields says otherwise.
 
     Attributes:

@@ -6,9 +6,9 @@ The table defines the settings file, the `CTADATA_<KEY>` variables, `cta-data-di
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from ctadata.config import checks
 from ctadata.paths import MAX_CHARACTERS
@@ -31,8 +31,7 @@ class Shape(StrEnum):
     LIST = "a list of texts"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One key of a profile.
 
     Attributes:

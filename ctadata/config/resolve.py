@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ctadata.config import jasmin
 from ctadata.config.builtin import BUILT_IN, DEFAULT_PROFILE
@@ -33,8 +33,7 @@ NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A value and its origin.
 
     Attributes:

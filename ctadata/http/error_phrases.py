@@ -7,7 +7,7 @@ matter. A response without a known phrase has the meaning of its status. The err
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ctadata.errors import (
     AccessError,
@@ -23,8 +23,7 @@ from ctadata.errors import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """The meaning of a status or of a curl error: the class of the error, its words, and what the user can do.
 
     Attributes:
@@ -48,8 +47,7 @@ class Meaning:
         return error
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorPhrase:
+class ErrorPhrase(NamedTuple):
     """A phrase in the reason or the text of a response, and its meaning.
 
     Attributes:

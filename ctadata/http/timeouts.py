@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 JSON_TOTAL = 300.0
 """Seconds for a request to a JSON interface with its whole answer. A dCache door behind it may be silent for 180 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The time limits of one client.
 
     Attributes:

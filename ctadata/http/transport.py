@@ -6,7 +6,6 @@ handle of the pool.
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections.abc import Callable
 
@@ -144,7 +143,7 @@ class Transport:
         return response
 
     def _run(self, call: Call, request: Request, accept: Accept | None) -> Response:
-        limits = self.limits if call.total is None else dataclasses.replace(self.limits, total=call.total)
+        limits = self.limits if call.total is None else self.limits._replace(total=call.total)
         exchange = Exchange(request, accept, limits, self._stop, self._clock, call.route.watch)
         pool = call.route.pool if call.route.pool and (request.hops or not call.follow) else self.pool
         handle = pool.acquire()

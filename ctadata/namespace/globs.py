@@ -8,9 +8,8 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ctadata.entries import Entry
 from ctadata.errors import Incomplete, NotFound, UsageError
@@ -24,8 +23,7 @@ from ctadata.stores.channel import for_each
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
+class _Search(NamedTuple):
     """A search for the pattern `names`, whose first name is searched in the directory `base`."""
 
     base: RemotePath

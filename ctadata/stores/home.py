@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Forbidden, NotFound
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Store
-from ctadata.tokens.access_keys import AccessKeys
-from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
-from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.user_name import home_user
+
+if TYPE_CHECKING:
+    from ctadata.stores.base import Store
+    from ctadata.tokens.access_keys import AccessKeys
+    from ctadata.tokens.jupyterhub import HubToken
+    from ctadata.tokens.provider_chain import TokenProvider
 
 
 def find_home(

@@ -12,7 +12,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Protocol, Self
 
-from ctadata.checksums import parse_digests
+from ctadata.digest_headers import parse_digests
 from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.errors import (
     Changed,

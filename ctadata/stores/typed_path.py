@@ -7,7 +7,6 @@ from collections.abc import Callable
 from ctadata.config.profile import Profile
 from ctadata.paths import Anchor, RemotePath, TypedPath, refuse_userinfo
 from ctadata.stores.name_rules import refuse_undecodable
-from ctadata.stores.s3.address import parse_s3_url, refuse_odd_key
 
 
 def resolve_typed_path(
@@ -34,9 +33,13 @@ def resolve_typed_path(
 
 def _parse(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool) -> RemotePath:
     if text.startswith("s3://"):
+        from ctadata.stores.s3.address import parse_s3_url
+
         return parse_s3_url(profile, text)
     spelling = TypedPath.parse(text)
     if profile.kind == "s3":
+        from ctadata.stores.s3.address import refuse_odd_key
+
         refuse_odd_key(text, text.removeprefix("home:").removeprefix("~/").removeprefix("/"))
     if spelling.anchor is Anchor.HOME or (spelling.anchor is Anchor.RELATIVE and from_home):
         return home().join(spelling.path.parts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -130,9 +129,16 @@ def _create_temporary(folder: Path) -> tuple[int, Path]:
     return fd, Path(name)
 
 
+def temporary_name() -> str:
+    """Return a name that no other process chooses, for a file that is being written."""
+    import secrets  # imported late: reading a token does not need it, and it loads a tenth of what a command loads
+
+    return f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+
+
 def _link_temporary(file: FileIO, folder: Path) -> Path:
     """Give an open file without a name its first name (open(2), O_TMPFILE)."""
-    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    name = temporary_name()
     directory = system.open_directory(folder)
     try:
         system.name_file(file.fileno(), directory, name)

@@ -7,7 +7,6 @@ before the user has to approve it.
 from __future__ import annotations
 
 import importlib
-import secrets
 from typing import Any
 
 from ctadata.errors import ConfigError, LocalError
@@ -29,6 +28,8 @@ def probe() -> str:
     name = f"{type(backend).__module__}.{type(backend).__qualname__}"
     if name.startswith(_UNSAFE):
         raise ConfigError(f"no keyring can be used here (only {name})", hint=_HINT)
+    import secrets
+
     value = secrets.token_hex(8)
     try:
         library.set_password(SERVICE, "probe", value)

@@ -8,7 +8,6 @@ when the user logged in gets no token, whatever the settings say.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -265,4 +264,6 @@ def _secret(value: object) -> Secret | None:
 
 
 def _digest(text: str) -> str:
+    import hashlib
+
     return hashlib.sha256(text.strip().encode()).hexdigest()

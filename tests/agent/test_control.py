@@ -227,7 +227,7 @@ class TestStop:
     def test_an_agent_on_another_host_is_named(self, profile, files, started):
         os.kill(started.pid, signal.SIGKILL)
         with claim(files) as instance:
-            instance.write_state(dataclasses.replace(read_state(files), host="login-node-7"))
+            instance.write_state(read_state(files)._replace(host="login-node-7"))
             with pytest.raises(LocalError, match="login-node-7"):
                 control.stop(profile)
         files.agent_state.unlink()
@@ -241,10 +241,10 @@ class TestStop:
             claim(files) as instance,
         ):
             earlier = read_process_start(bystander.pid) - 1  # both processes can start in one tick of the kernel
-            instance.write_state(dataclasses.replace(read_state(files), pid=bystander.pid, process_started=earlier))
+            instance.write_state(read_state(files)._replace(pid=bystander.pid, process_started=earlier))
             with pytest.raises(TimedOut, match=str(bystander.pid)):
                 control.stop(profile)
-            instance.write_state(dataclasses.replace(read_state(files), pid=2**22 + 1))
+            instance.write_state(read_state(files)._replace(pid=2**22 + 1))
             with pytest.raises(TimedOut):
                 control.stop(profile)
             assert bystander.poll() is None

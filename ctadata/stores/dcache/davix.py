@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from ctadata.checksums import want_digest_header
+from ctadata.digest_headers import want_digest_header
 from ctadata.entries import Entry
 from ctadata.errors import ConfigError, Interrupted, LocalError, TemporaryError, Unsupported, UsageError
 from ctadata.fibers import run_in_thread

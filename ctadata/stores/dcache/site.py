@@ -11,7 +11,6 @@ from ctadata.http.client import Client
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.factory import open_frontend
-from ctadata.stores.sharing import Shares
 from ctadata.tokens.origins import origin_of, trusted_origins
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ctadata.stores.dcache.frontend import Frontend
     from ctadata.stores.dcache.tape import TapeLibrary
     from ctadata.stores.recalls import Recalls
+    from ctadata.stores.sharing import Shares
     from ctadata.stores.webdav.probe import Probe
 
 
@@ -74,6 +74,8 @@ class Site:
 
     def link_maker(self, store: Store) -> Shares:
         """Return what makes links to files: the store if it can (S3), else the door."""
+        from ctadata.stores.sharing import Shares
+
         return store if isinstance(store, Shares) else self.door
 
     @property

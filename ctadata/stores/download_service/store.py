@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 from ctadata import fibers
-from ctadata.checksums import parse_digests, want_digest_header
+from ctadata.digest_headers import parse_digests, want_digest_header
 from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import (
     AccessError,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from ctadata.paths import RemotePath
@@ -25,8 +25,7 @@ def strip_origin(href: str) -> str:
     return _ORIGIN.sub("", href, count=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Href:
+class Href(NamedTuple):
     """A parsed href.
 
     Attributes:

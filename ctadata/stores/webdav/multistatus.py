@@ -22,7 +22,7 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ctadata.checksums import parse_digests
+from ctadata.digest_headers import parse_digests
 from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, ServerTrouble, Stopped, UsageError
 from ctadata.http.failures import find_meaning

@@ -12,7 +12,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctadata.checksums import parse_digests
+from ctadata.digest_headers import parse_digests
 from ctadata.errors import Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
 from ctadata.http.ca import CaCertificates, choose_ca

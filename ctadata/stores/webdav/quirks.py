@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ctadata.errors import Unsupported
@@ -10,8 +10,7 @@ from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 
 
-@dataclass(frozen=True, slots=True)
-class Quirks:
+class Quirks(NamedTuple):
     """How a server takes names.
 
     Attributes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from ctadata import fibers
-from ctadata.checksums import parse_digests, want_digest_header
+from ctadata.digest_headers import parse_digests, want_digest_header
 from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, TimedOut, UsageError
 from ctadata.http.client import Client
