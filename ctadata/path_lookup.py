@@ -10,6 +10,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -220,12 +221,19 @@ class PathLookup:
         except Forbidden:  # dCache shows files to a token with storage.create only, but not collections
             return self.store.features.has_directories
 
-    def is_collection_beside(self, run: Run, path: RemotePath) -> bool:
-        """Return whether a path is a directory, and list the directory above meanwhile: a file goes there if not."""
+    def is_collection_beside(self, run: Run, path: RemotePath, local: Path) -> bool:
+        """Return whether the target of one file is a directory; if not, keep in the run what the store told of it.
+
+        Args:
+            run: The run. If the store has directories, it gets a listing of the one above, which has begun meanwhile.
+            path: The target.
+            local: The local file.
+        """
         from ctadata.transfer.early_requests import EarlyListing
+        from ctadata.transfer.target_name import is_directory_target
 
         if not self.store.features.has_directories:
-            return self.is_collection(path)
+            return is_directory_target(run, path, local)
         early, is_needed = EarlyListing(self.store, path.parent), False
         try:
             is_needed = not self.is_collection(path)

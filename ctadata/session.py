@@ -190,7 +190,7 @@ class Session(PathLookup):
             into = target.endswith("/") or len(local) > 1 or path in (RemotePath(), self._known_home)
             only_trees = all(Path(source).is_dir() for source in local)
             upload_sources = path_mapping.upload_sources(
-                local, path, into=into or (not only_trees and self.is_collection_beside(run, path))
+                local, path, into=into or (not only_trees and self.is_collection_beside(run, path, Path(local[0])))
             )
         else:
             upload_sources = path_mapping.listed_upload_sources(local[0] if local else "", listed, path)

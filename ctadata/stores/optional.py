@@ -33,6 +33,19 @@ class ReplacesNothing(Protocol):
 
 
 @runtime_checkable
+class FindsNames(Protocol):
+    """A store that tells with one request whether a name is free, a file or a directory."""
+
+    def find_name(self, path: RemotePath) -> Entry:
+        """Return the entry of a name as a listing shows it: no alias is followed.
+
+        Raises:
+            NotFound: Nothing has this name.
+            Forbidden: The user may not find out.
+        """
+
+
+@runtime_checkable
 class TellsDigests(Protocol):
     """A store that can tell the digests of a file at once."""
 

@@ -252,7 +252,7 @@ def is_equal(side: Side, entry: Entry, features: Features, pair: Pair | None, co
     if _has_same_mtime(side, entry, features):
         return True
     if pair is not None and features.mtime_in_metadata:
-        entry = pair.look() if entry.kept_mtime is None else entry
+        entry = pair.look() if entry.kept_mtime is None and entry.response is None else entry
         if entry.size != side.size:
             return False
         if _has_same_kept_mtime(side, entry):

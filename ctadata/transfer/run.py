@@ -140,6 +140,7 @@ class Run:
         stored: Asks what the server has stored.
         early: A read that has begun before the entry of its file was known; None: there is none.
         early_listing: A listing that has begun before it was certain that it is needed; None: there is none.
+        found: What has the names that were looked up to understand the arguments; None: nothing.
     """
 
     store: Store
@@ -160,6 +161,7 @@ class Run:
     stored: StoredFiles = field(init=False)
     early: EarlyRead | None = None
     early_listing: EarlyListing | None = None
+    found: dict[RemotePath, Entry | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the workers, and throttle the reporter if there is a rate limit."""
@@ -216,11 +218,10 @@ class Run:
         """
         if isinstance(error, Unnameable):
             report_each(error, lambda failure: self.end(_passed_key(failure, remote, local)))
-            return
-        if isinstance(error, Incomplete):
+        elif isinstance(error, Incomplete):
             report_each(error, lambda failure: self.fail(failure, remote, local))
-            return
-        self.end(Outcome(State.FAILED, remote, local, error=error))
+        else:
+            self.end(Outcome(State.FAILED, remote, local, error=error))
 
     def discard(self, temporary: RemotePath) -> None:
         """Delete an unfinished upload, at once; if the run is being stopped, at its end. Errors are ignored."""
@@ -346,5 +347,11 @@ class Run:
 
 
 def _passed_key(error: CtadataError, collection: RemotePath, local: Path | None) -> Outcome:
-    why = f"{error.what}; {error.hint}" if error.hint else error.what
-    return Outcome(State.PASSED, collection, local, why=why, error=error, key=error.path or str(collection))
+    return Outcome(
+        State.PASSED,
+        collection,
+        local,
+        why="; ".join(filter(None, (error.what, error.hint))),
+        error=error,
+        key=error.path or str(collection),
+    )

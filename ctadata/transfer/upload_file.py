@@ -69,6 +69,8 @@ def _may_send_unseen(run: Run, local: Path, target: RemotePath, size: int) -> bo
 
 def _find_file(run: Run, target: RemotePath) -> Entry | None:
     """Return the entry of a name. One that may not be looked at counts as free, so it is never overwritten."""
+    if target in run.found:
+        return run.found[target]
     look = run.store.file_info if isinstance(run.store, ReplacesNothing) else run.store.info
     with contextlib.suppress(NotFound, Forbidden):
         return look(target)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from servers import s3_quirks
 from servers.moto import PART, MotoS3
-from servers.s3_stub import S3Stub, s3_stub
+from servers.s3_stub import S3Stub, error, s3_stub
 
 from ctadata.retry import Retries
 
@@ -520,3 +520,70 @@ def test_a_server_that_refuses_the_condition_gets_it_once(site, status, code):
     assert not [asked for asked in site.stub.asked if "if-none-match" in asked.headers]
     assert site("get", "-r", here, "back", check=0)
     assert Path("back/large").read_bytes() == CONTENT
+
+
+def put_new(site: Site, name: str, content: bytes, target: str, *options: str, check: int = 0) -> list[str]:
+    """Write a local file, put it, and return the methods of the requests."""
+    Path(name).write_bytes(content)
+    return asked_by(site, "put", *options, name, f"s3://{site.bucket}/{target}", check=check)
+
+
+def content_of(site: Site, key: str) -> bytes:
+    return site.client.get_object(Bucket=site.bucket, Key=key)["Body"].read()
+
+
+def test_one_listing_tells_whether_a_full_name_is_free_an_object_or_a_directory(site):
+    for key in ("d/dir/x", "d/dir-1", "d/dir!", "d/both", "d/both/x", "d/taken"):
+        site.client.put_object(Bucket=site.bucket, Key=key, Body=b"before")
+    assert put_new(site, "a", b"a", "d/free") == ["GET", "PUT"]
+    assert put_new(site, "large.h5", bytes(2 << 20), "d/free2")[:2] == ["GET", "GET"]  # it has parts here
+    assert put_new(site, "a", b"a", "d/free") == ["GET"]  # the record says that it is equal
+    assert put_new(site, "b", b"b", "d/dir") == ["GET", "HEAD", "PUT"]  # the directory's name came first
+    assert content_of(site, "d/dir/b") == b"b"
+    assert put_new(site, "b", b"before", "d/taken") == ["GET", "HEAD"]  # the tag of a HEAD says that they are equal
+    assert put_new(site, "b", b"another", "d/taken", "--no-clobber", check=8) == ["GET"]
+    assert put_new(site, "b", b"another", "d/taken") == ["GET", "PUT", "PUT"]  # the proof, once
+    assert put_new(site, "b", b"yet another", "d/taken") == ["GET", "PUT"]
+    assert put_new(site, "b", b"the object", "d/both") == ["GET", "PUT"]  # the name means the object
+    assert (content_of(site, "d/both"), content_of(site, "d/both/x")) == (b"the object", b"before")
+
+
+def test_a_directory_behind_many_similar_names_is_found(site, monkeypatch):
+    monkeypatch.setattr("ctadata.stores.s3.listing.SIMILAR", 3)
+    for key in ("d/run-1", "d/run-2/x", "d/run!", "d/run.log", "d/run/x"):
+        site.client.put_object(Bucket=site.bucket, Key=key, Body=b"x")
+    assert put_new(site, "b", b"b", "d/run") == ["GET", "HEAD", "GET", "HEAD", "PUT"]
+    assert content_of(site, "d/run/b") == b"b"
+    site.client.put_object(Bucket=site.bucket, Key="d/run", Body=b"x")
+    assert put_new(site, "b", b"bb", "d/run") == ["GET", "PUT", "PUT"]
+    assert content_of(site, "d/run") == b"bb"
+
+
+def test_a_full_name_that_ends_as_the_file_does_is_one_request_where_the_server_is_proven(site):
+    site.client.put_object(Bucket=site.bucket, Key="d/a.h5/below", Body=b"x")
+    assert put_new(site, "a.h5", b"1", "d/b.h5") == ["HEAD", "PUT"]
+    assert put_new(site, "a.h5", b"22", "d/b.h5") == ["HEAD", "PUT", "PUT"]
+    assert put_new(site, "c.h5", b"c", "d/new.h5") == ["PUT"]
+    assert put_new(site, "c", b"c", "d/c") == ["PUT"]
+    assert put_new(site, "c", b"c", "d/c") == ["HEAD"]
+    assert put_new(site, "large.h5", bytes(2 << 20), "d/e.h5")[0] == "HEAD"
+    assert put_new(site, "v1.2", b"c", "d/v2.2")[0] == "GET"  # no ending but a number
+    assert put_new(site, "a.h5", b"a", "d/a.h5") == ["PUT"]
+    assert content_of(site, "d/a.h5") == b"a"
+
+
+def test_a_key_that_may_write_and_not_list_puts_to_a_full_name(site):
+    site.stub.answer("GET", "prefix=", 403, "AccessDenied")
+    assert put_new(site, "a", b"a", "d/name") == ["GET", "HEAD", "PUT"]
+    assert content_of(site, "d/name") == b"a"
+    assert put_new(site, "a", b"another", "d/name", "--no-clobber", check=8)
+    assert content_of(site, "d/name") == b"a"
+
+
+def test_a_server_that_lists_no_names_but_of_directories_is_asked_as_before(site):
+    """Directory buckets of Amazon refuse a prefix that does not end with a slash."""
+    site.client.put_object(Bucket=site.bucket, Key="d/dir/x", Body=b"x")
+    refused, real = (400, [("Content-Type", "application/xml")], error("InvalidRequest")), site.stub.pass_on
+    site.stub.pass_on = lambda asked: refused if asked.target.endswith("prefix=d%2Fdir") else real(asked)
+    assert put_new(site, "b", b"b", "d/dir") == ["GET", "HEAD", "GET", "HEAD", "PUT"]
+    assert content_of(site, "d/dir/b") == b"b"

@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import Forbidden, ServerTrouble, UsageError
+from ctadata.errors import CtadataError, Forbidden, NotFound, ServerTrouble, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import TreeCount
 from ctadata.stores.s3.address import Name, s3_address
@@ -22,6 +22,9 @@ from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.locality import locality_of
 from ctadata.stores.s3.pages import Item, Page, list_pages, sort_key
 from ctadata.stores.unlisted import NAMED, Unlisted
+
+SIMILAR = 100
+"""The number of keys that begin with a name, and among which one request looks for it."""
 
 
 def list_keys(connection: Connection, name: Name) -> Iterator[str]:
@@ -88,6 +91,43 @@ def is_listed(connection: Connection, name: Name) -> bool:
     return any(item.key == name.key for item in page.items)
 
 
+def find_entry(connection: Connection, name: Name, path: RemotePath) -> Entry | None:
+    """Return the entry of an object or a directory by one listing of the keys that begin with its name.
+
+    `run-1` and `run.log` sort between the object `run` and the directory `run/`, so the first page may not show both.
+
+    Args:
+        connection: The server.
+        name: The object or directory.
+        path: Its path in the store.
+
+    Returns:
+        The entry; an object comes before a directory. None if the page does not tell, or the server lists no name
+        without a slash at its end, as Amazon's directory buckets.
+
+    Raises:
+        NotFound: Nothing has this name.
+        Forbidden: The access key may not list it.
+    """
+    if not name.key:
+        return None
+    try:
+        page = next(list_pages(connection, name.bucket, name.key, delimiter="/", most=SIMILAR))
+    except CtadataError as error:
+        if connection.quirks.may_be_refusal(error):
+            return None
+        raise
+    item = next((item for item in page.items if item.key == name.key), None)
+    is_directory, is_last = name.prefix in page.prefixes, page.token is None and page.marker is None
+    if item and (item.size or not is_directory):  # S3Proxy shows an empty directory as an empty object too
+        return _entry_of_item(path, item)
+    if item or not is_last:
+        return None
+    if not is_directory:
+        raise NotFound("there is no such file or directory", status=404)
+    return Entry(path, Kind.DIRECTORY)
+
+
 def has_other_keys(connection: Connection, name: Name) -> bool:
     """Return whether a directory holds more than its own mark, or the mark holds bytes."""
     for page in list_pages(connection, name.bucket, name.prefix, most=2):
@@ -133,9 +173,7 @@ def _entries_of_page(
                 why = "the key ends in a slash, and the object holds bytes"
                 unlisted.add_key(s3_address(name.bucket, item.key), why, counterpart=path.parts)
         elif entry_path := _path_of_key(item.key, name.prefix, path):
-            locality = locality_of(item.storage_class, None)
-            entry = Entry(entry_path, Kind.FILE, item.size, item.mtime, item.etag, locality=locality)
-            entries.append((sort_key(item.key), entry))
+            entries.append((sort_key(item.key), _entry_of_item(entry_path, item)))
         else:
             _report_key(unlisted, name, item.key, path)
     for prefix in page.prefixes:
@@ -144,6 +182,11 @@ def _entries_of_page(
         else:
             _report_keys(connection, name, prefix, unlisted, path)
     return sorted(entries, key=lambda pair: pair[0])
+
+
+def _entry_of_item(path: RemotePath, item: Item) -> Entry:
+    locality = locality_of(item.storage_class, None)
+    return Entry(path, Kind.FILE, item.size, item.mtime, item.etag, locality=locality)
 
 
 def _report_keys(connection: Connection, name: Name, prefix: str, unlisted: Unlisted, path: RemotePath) -> None:

@@ -7,6 +7,7 @@ for one directory may not send: no list of buckets, no HEAD of a bucket, no loca
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -30,7 +31,7 @@ from ctadata.stores.s3.errors import refusal
 from ctadata.stores.s3.features import FEATURES
 from ctadata.stores.s3.get_object import ObjectGet
 from ctadata.stores.s3.head import digests_of_object, head
-from ctadata.stores.s3.listing import count_tree_below, has_keys, has_other_keys, list_entries
+from ctadata.stores.s3.listing import count_tree_below, find_entry, has_keys, has_other_keys, list_entries
 from ctadata.stores.s3.mtime import MTIME, format_mtime
 from ctadata.stores.s3.multipart import part_size, upload_multipart
 from ctadata.stores.s3.object_entry import entry_of
@@ -108,6 +109,11 @@ class S3Store:
         """Return the entry of an object, with one request; see `ReplacesNothing`."""
         with add_path_to_errors(path):
             return self._stat_target(path, self.name(path))
+
+    def find_name(self, path: RemotePath) -> Entry:
+        """Return the entry of the name itself, if possible with one request; see `FindsNames`."""
+        with add_path_to_errors(path):
+            return find_entry(self.connection, self.name(path), path) or self._lstat(path)
 
     def is_proven_to_refuse(self, path: RemotePath) -> bool:
         """Return whether the server has proved that it replaces nothing in this bucket; see `ReplacesNothing`."""
@@ -274,7 +280,9 @@ class S3Store:
         with add_path_to_errors(source):
             if self._lstat(source).is_directory:
                 raise UsageError("this is a directory, and only files can be moved")
-            self._refuse_target(target, replace=replace)
+            with contextlib.suppress(NotFound):
+                if self.find_name(target).is_directory or not replace:
+                    raise AlreadyExists("the name is taken", path=str(target))
             name = self.name(source)
             copy_object(self.connection, name, self.name(target), CopyOptions(new=not replace))
             self.connection.send("DELETE", name)
@@ -291,14 +299,6 @@ class S3Store:
                 raise AlreadyExists("a directory has this name")
             copied = copy_object(self.connection, source, self.name(target), options)
             return entry_of(target, copied.response), copied
-
-    def _refuse_target(self, target: RemotePath, *, replace: bool) -> None:
-        try:
-            existing = self._lstat(target)
-        except NotFound:
-            return
-        if existing.is_directory or not replace:
-            raise AlreadyExists("the name is taken", path=str(target))
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:  # noqa: ARG002
         """Raise Unsupported: S3 renames objects only one by one, as `rename_by_copy` does."""
