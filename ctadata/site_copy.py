@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ctadata.entries import Entry
-from ctadata.errors import AccessError, CtadataError, Forbidden, Unsupported, UsageError
+from ctadata.errors import AccessError, CtadataError, Forbidden, NotFound, Unsupported, UsageError
 from ctadata.namespace.name_check import check_for_others
 from ctadata.paths import RemotePath
 from ctadata.session import Session
 from ctadata.stores.name_rules import refuse_undecodable
+from ctadata.stores.optional import FindsNames
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.transfer.copy_in_place import CopyInPlace, PlacedCopy
 from ctadata.transfer.plan import Rules
@@ -31,6 +33,9 @@ MACAROON_LIFETIME = 6 * 3600.0
 """Seconds that a macaroon for one copy is valid: the copy may wait for its turn, and take long."""
 
 READS, WRITES = ("download", "read_metadata"), ("upload", "read_metadata", "delete", "manage")
+
+NOTHING_FOUND: Mapping[RemotePath, Entry | None] = MappingProxyType({})
+"""No path has been looked up."""
 
 Moved = Callable[[int], None]
 
@@ -60,6 +65,7 @@ def copy_between(
     rules: Rules | None = None,
     reporter: Reporter | None = None,
     jobs: int | None = None,
+    found: Mapping[RemotePath, Entry | None] = NOTHING_FOUND,
 ) -> Summary:
     """Copy a file to `to`, or the contents of a collection into it.
 
@@ -72,6 +78,7 @@ def copy_between(
         rules: Only filters, no_clobber and dry_run count; None: the usual rules.
         reporter: Receives the reports; None: they are dropped.
         jobs: Files in transfer at a time; None: as the profile of `target` says.
+        found: What was found at `target`, by its path; None: nothing.
 
     Returns:
         The summary, with each failure.
@@ -83,6 +90,7 @@ def copy_between(
     if in_place is None and not mode.through:
         _refuse_stores_without_doors(origin, target)
     run = target.run(rules, reporter, jobs)
+    run.found.update(found)
     source = CopySource(origin.store, _copy_function(origin, target, mode, run), origin.profile.address, in_place)
     return copy(run, source, [CopyItem(entry, to)])
 
@@ -95,17 +103,20 @@ def _copy_in_place(origin: Session, target: Session) -> CopyInPlace | None:
     if origin.profile.kind != "s3" or target.profile.kind != "s3" or _server(origin) != _server(target):
         return None
     from ctadata.stores.s3.copy_object import CopyOptions  # imported late, as in `Session.open`
+    from ctadata.stores.s3.object_entry import response_of
     from ctadata.stores.s3.store import S3Store
 
     source, store = origin.store, target.store
     if not (isinstance(source, S3Store) and isinstance(store, S3Store)):
         return None
 
-    def copy_file(entry: Entry, to: RemotePath, moved: Moved, *, new: bool) -> PlacedCopy:
+    def copy_file(entry: Entry, to: RemotePath, moved: Moved, *, new: bool, is_seen: bool) -> PlacedCopy:
         name = source.name(entry.path)
         name = name if entry.alias_of is None else name._replace(key=entry.alias_of)
         try:
-            placed, copied = store.copy_from(name, to, CopyOptions(new, store.uploads.headers, moved=moved))
+            found = response_of(entry) if is_seen else None
+            options = CopyOptions(new, store.uploads.headers, moved=moved, found=found)
+            placed, copied = store.copy_from(name, to, options)
         except Forbidden as error:
             error.hint = f"the key of the profile {target.profile.name} has to read it too; or use --through"
             raise
@@ -184,8 +195,12 @@ def _pass_on(origin: Session, run: Run, entry: Entry, to: RemotePath, moved: Mov
     moved(entry.size or 0)
 
 
-def copy_target(target: Session, text: str, source: RemotePath, *, directory: bool, contents: bool) -> RemotePath:
+def copy_target(
+    target: Session, text: str, source: RemotePath, *, directory: bool, contents: bool
+) -> tuple[RemotePath, Mapping[RemotePath, Entry | None]]:
     """Return the path of a copy: `text`, or below it if that is an existing collection or ends in a slash.
+
+    What was found at the path comes with it, for `copy_between`.
 
     Args:
         target: The session of the site that gets the copy.
@@ -196,16 +211,17 @@ def copy_target(target: Session, text: str, source: RemotePath, *, directory: bo
     """
     path = target.resolve(text)
     if directory:
-        return path if contents else path / source.name
-    if text.endswith("/") or not path.parts or _is_collection(target, path):
-        return path / source.name
-    return path
-
-
-def _is_collection(session: Session, path: RemotePath) -> bool:
+        return (path if contents else path / source.name), NOTHING_FOUND
+    if text.endswith("/") or not path.parts:
+        return path / source.name, NOTHING_FOUND
+    store, found = target.store, dict[RemotePath, Entry | None]()
     with contextlib.suppress(CtadataError):
-        return session.store.info(path).is_directory
-    return False
+        try:
+            found[path] = store.find_name(path) if isinstance(store, FindsNames) else store.info(path)
+        except NotFound:
+            found[path] = None
+    entry = found.get(path)
+    return (path / source.name, NOTHING_FOUND) if entry is not None and entry.is_directory else (path, found)
 
 
 def refuse_copy_onto_itself(origin: Session, target: Session, source: RemotePath, to: RemotePath) -> None:

@@ -11,15 +11,25 @@ from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
 from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.stores.optional import FindsNames, MovesEntries
 from ctadata.stores.tree_renames import RenamesByCopy, TreeRename
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRename:
-    """An entry and its new path."""
+    """An entry and its new path.
+
+    Attributes:
+        entry: The entry.
+        target: The new path.
+        existing: The entry that has the new path; None: it is free.
+        is_seen: Whether that is known.
+    """
 
     entry: Entry
     target: RemotePath
+    existing: Entry | None = None
+    is_seen: bool = False
 
 
 def plan_renames(
@@ -43,7 +53,7 @@ def plan_renames(
     into = into or len(sources) > 1
     if existing is None or not existing.is_directory:
         if not into:
-            return [PlannedRename(sources[0], target)]
+            return [PlannedRename(sources[0], target, existing, is_seen=True)]
         if existing is not None or store.features.has_directories:  # without directories, the first file makes one
             _refuse(target, existing)
     for name, count in Counter(entry.path.name for entry in sources).items():
@@ -87,9 +97,7 @@ def rename(store: Store, renaming: PlannedRename, *, replace: bool = False, jobs
     if not entry.is_directory:
         if not store.features.can_move:
             raise Unsupported("this storage cannot rename files", hint="get it, put it, rm it", path=str(entry.path))
-        if not replace and _look(store, target):  # XRootD replaces whatever the request says
-            raise AlreadyExists("the name is taken", path=str(target))
-        store.move(entry.path, target, replace=replace)
+        _move_file(store, renaming, replace=replace)
         return None
     if isinstance(store, RenamesByCopy):
         return store.rename_by_copy(entry.path, target, jobs=jobs)
@@ -99,8 +107,20 @@ def rename(store: Store, renaming: PlannedRename, *, replace: bool = False, jobs
     return None
 
 
+def _move_file(store: Store, renaming: PlannedRename, *, replace: bool) -> None:
+    entry, target = renaming.entry, renaming.target
+    existing = renaming.existing if renaming.is_seen else _look(store, target)  # XRootD replaces a file unasked
+    if existing is not None and (existing.is_directory or not replace):
+        raise AlreadyExists("the name is taken", path=str(target))
+    if isinstance(store, MovesEntries):
+        store.move_entry(entry, target, replace=existing is not None)
+    else:
+        store.move(entry.path, target, replace=replace)
+
+
 def _look(store: Store, path: RemotePath) -> Entry | None:
+    find = store.find_name if isinstance(store, FindsNames) else store.info
     try:
-        return store.info(path)
+        return find(path)
     except NotFound:
         return None

@@ -58,6 +58,23 @@ class TellsDigests(Protocol):
 
 
 @runtime_checkable
+class MovesEntries(Protocol):
+    """A store that moves what the caller has just seen, and asks for neither name again."""
+
+    def move_entry(self, entry: Entry, target: RemotePath, *, replace: bool) -> None:
+        """Rename the file of an entry that `info` has returned.
+
+        Args:
+            entry: The file.
+            target: The new path. The caller has just seen that it is free, or with `replace`, that it is no directory.
+            replace: Whether a file with this path is replaced.
+
+        Raises:
+            AlreadyExists: Without `replace`, a file has taken the path meanwhile, and the server noticed it.
+        """
+
+
+@runtime_checkable
 class DeletesEntries(Protocol):
     """A store that deletes what the caller has just seen, and does not ask for it again."""
 

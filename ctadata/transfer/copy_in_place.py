@@ -32,7 +32,9 @@ class PlacedCopy:
 class CopyInPlace(Protocol):
     """Copies one file inside a store."""
 
-    def __call__(self, entry: Entry, to: RemotePath, moved: Callable[[int], None], *, new: bool) -> PlacedCopy:
+    def __call__(
+        self, entry: Entry, to: RemotePath, moved: Callable[[int], None], *, new: bool, is_seen: bool
+    ) -> PlacedCopy:
         """Copy one file to its final name.
 
         Args:
@@ -40,6 +42,7 @@ class CopyInPlace(Protocol):
             to: The path of the copy.
             moved: Receives the number of bytes copied so far.
             new: Whether a file under the new path is an error.
+            is_seen: Whether the caller has just looked at both paths.
 
         Raises:
             AlreadyExists: With `new`, the path is taken.
@@ -64,6 +67,7 @@ class InPlaceAttempts:
         self.stored_entry: Entry | None = None
         self.digests: Mapping[str, str] = NO_CHECKSUMS
         self._reported = 0
+        self._is_seen = target in run.found
 
     def attempt(self, step: Step) -> Step:
         """Make one attempt; return the step that was taken."""
@@ -79,8 +83,9 @@ class InPlaceAttempts:
             return again if again in UNMOVED else self._place(again, new=False)
 
     def _place(self, step: Step, *, new: bool) -> Step:
+        is_seen, self._is_seen = self._is_seen, False  # a second attempt looks anew
         try:
-            copied = self._copy(self._side.entry, self._target, self._moved, new=new)
+            copied = self._copy(self._side.entry, self._target, self._moved, new=new, is_seen=is_seen)
         except CtadataError:
             self._moved(0)
             raise

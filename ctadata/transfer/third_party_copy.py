@@ -22,6 +22,7 @@ from ctadata.paths import RemotePath
 from ctadata.shards import Division
 from ctadata.stores.base import Store
 from ctadata.stores.channel import for_each
+from ctadata.stores.optional import FindsNames
 from ctadata.transfer import temp_names
 from ctadata.transfer.aliases import resolve_alias, resolve_existing_alias, why_kept, with_alias_remark
 from ctadata.transfer.copy_in_place import CopyInPlace, InPlaceAttempts
@@ -122,10 +123,11 @@ def _expand(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: 
         if not item.entry.is_directory:
             if not is_own(item):
                 return
-            existing = _info_or_none(run, item.target)
+            if item.target not in run.found:
+                run.found[item.target] = _find_or_none(run, item.target)
             if run.store.features.has_directories and not run.rules.dry_run:
                 run.store.mkdir(item.target.parent)
-            give(_task(run, source, item, existing))
+            give(_task(run, source, item, run.found[item.target]))
             return
         run.names.check(item.target, tries=not run.rules.dry_run)
         if run.store.features.has_directories and not run.rules.dry_run:
@@ -136,9 +138,10 @@ def _expand(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: 
         run.fail(error, item.target)
 
 
-def _info_or_none(run: Run, path: RemotePath) -> Entry | None:
+def _find_or_none(run: Run, path: RemotePath) -> Entry | None:
+    find = run.store.find_name if isinstance(run.store, FindsNames) else run.store.info
     try:
-        return run.store.info(path)
+        return find(path)
     except NotFound:
         return None
 

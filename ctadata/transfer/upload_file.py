@@ -53,8 +53,8 @@ def upload_file(
     """
     with open_file(local) as (fd, status):
         send = functools.partial(upload_open_file, run, rights, fd, status, local, target)
-        if is_seen:
-            return send(existing)
+        if is_seen or target in run.found:
+            return send(run.found.get(target, existing))
         if _may_send_unseen(run, local, target, status.st_size):
             with contextlib.suppress(AlreadyExists):
                 return send(None, is_seen=False)
@@ -69,8 +69,6 @@ def _may_send_unseen(run: Run, local: Path, target: RemotePath, size: int) -> bo
 
 def _find_file(run: Run, target: RemotePath) -> Entry | None:
     """Return the entry of a name. One that may not be looked at counts as free, so it is never overwritten."""
-    if target in run.found:
-        return run.found[target]
     look = run.store.file_info if isinstance(run.store, ReplacesNothing) else run.store.info
     with contextlib.suppress(NotFound, Forbidden):
         return look(target)

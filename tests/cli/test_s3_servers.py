@@ -587,3 +587,42 @@ def test_a_server_that_lists_no_names_but_of_directories_is_asked_as_before(site
     site.stub.pass_on = lambda asked: refused if asked.target.endswith("prefix=d%2Fdir") else real(asked)
     assert put_new(site, "b", b"b", "d/dir") == ["GET", "HEAD", "GET", "HEAD", "PUT"]
     assert content_of(site, "d/dir/b") == b"b"
+
+
+def test_a_copy_and_a_rename_look_once_at_each_name(site, tmp_path):
+    """The source's headers go into the copy, the target may be a directory or taken, and the copy is compared."""
+    for key in ("d/a", "d/b", "d/dir/x"):
+        site.client.put_object(Bucket=site.bucket, Key=key, Body=key.encode())
+    other, here = site.moto.bucket(), f"store:{site.bucket}/d"
+    copy, taken = ["HEAD", "GET", "PUT", "HEAD"], ["HEAD", "GET"]
+    assert asked_by(site, "copy", f"{here}/a", f"{here}/c") == copy
+    assert asked_by(site, "copy", f"{here}/a", f"store:{other}/c") == copy
+    assert asked_by(site, "copy", f"{here}/a", f"{here}/c") == taken  # equal already
+    assert asked_by(site, "copy", "--no-clobber", f"{here}/b", f"{here}/c", check=8) == taken
+    assert asked_by(site, "copy", f"{here}/dir/x", f"{here}/c") == copy  # replaced
+    assert content_of(site, "d/c") == b"d/dir/x"
+    assert asked_by(site, "copy", f"{here}/a", f"{here}/dir") == ["HEAD", "GET", "GET", "PUT", "HEAD"]
+    assert asked_by(site, "mv", f"{here}/c", f"{here}/e") == [*copy, "DELETE"]
+    assert asked_by(site, "mv", f"{here}/a", f"{here}/e", check=8) == taken
+    assert content_of(site, "d/e") == b"d/dir/x"
+    assert asked_by(site, "mv", "-f", f"{here}/a", f"{here}/e") == [*copy, "DELETE"]
+    assert content_of(site, "d/e") == b"d/a"
+    assert asked_by(site, "mv", f"{here}/e", f"{here}/dir") == ["HEAD", "GET", "GET", "PUT", "HEAD", "DELETE"]
+    assert content_of(site, "d/dir/e") == b"d/a"
+
+
+def test_a_source_that_changes_after_the_look_is_not_copied(site):
+    """The copy carries the tag that was seen, and nothing is deleted."""
+    site.client.put_object(Bucket=site.bucket, Key="d/a", Body=b"first")
+    real = site.stub.pass_on
+
+    def pass_on(asked):
+        if asked.method == "PUT":
+            site.client.put_object(Bucket=site.bucket, Key="d/a", Body=b"second")
+        return real(asked)
+
+    site.stub.pass_on = pass_on
+    end = site("mv", f"s3://{site.bucket}/d/a", f"s3://{site.bucket}/d/b")
+    assert end.code
+    assert [item["Key"] for item in site.client.list_objects_v2(Bucket=site.bucket)["Contents"]] == ["d/a"]
+    assert content_of(site, "d/a") == b"second"

@@ -119,7 +119,7 @@ class _Work:
         if entry.is_directory and not self._recursive:
             raise UsageError("it is a directory", hint="-r copies a directory with its contents", path=str(source))
         contents = self.source.text.endswith("/")
-        to = copy_target(target, self.target.text, source, directory=entry.is_directory, contents=contents)
+        to, found = copy_target(target, self.target.text, source, directory=entry.is_directory, contents=contents)
         rules = self._rules
         if self._headers:
             from ctadata.buckets import Buckets
@@ -127,7 +127,7 @@ class _Work:
             rules = Buckets(target).describe(rules, self._headers)
         if not self._headers or entry.is_directory:
             refuse_copy_onto_itself(origin, target, source, to)
-        return copy_between(origin, target, entry, to, mode=self._mode, rules=rules, reporter=reporter)
+        return copy_between(origin, target, entry, to, mode=self._mode, rules=rules, reporter=reporter, found=found)
 
 
 def _at(common: options.Common, side: Remote) -> options.Common:

@@ -59,6 +59,8 @@ class CopyOptions:
         relocate: Returns the key that a copied alias points to, from the key that its source points to.
         single_limit: The largest number of bytes that one request copies.
         moved: Receives the number of bytes copied so far.
+        found: The response to a HEAD of the source, if the caller has just looked at both names. They are then not
+            looked at again; None: both are.
     """
 
     new: bool = False
@@ -66,6 +68,7 @@ class CopyOptions:
     relocate: Callable[[str], str] = str
     single_limit: int = MAX_SINGLE_REQUEST
     moved: Callable[[int], None] = _ignore
+    found: Response | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,8 @@ def copy_object(connection: Connection, source: Name, target: Name, options: Cop
         IntegrityError: The copy differs. A new copy is deleted again.
         CtadataError: The server refuses the copy.
     """
-    found = head(connection, source)
-    if options.new:
+    found = options.found or head(connection, source)
+    if options.new and not options.found:
         refuse_existing(connection, target)
     size = object_size(found.headers) or 0
     copying = _Copying(connection, source, target, options, found.headers, size)

@@ -16,6 +16,11 @@ def is_directory_mark(headers: Headers) -> bool:
     return headers.get("Content-Type") == "application/x-directory" and headers.get("Content-Length") == "0"
 
 
+def response_of(entry: Entry) -> Response | None:
+    """Return the response that `entry_of` has read an entry from; None if it is from a listing."""
+    return entry.response if isinstance(entry.response, Response) else None
+
+
 def entry_of(path: RemotePath, response: Response, alias_of: str | None = None) -> Entry:
     """Return the entry of an object.
 

@@ -34,7 +34,7 @@ from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.stores.s3.listing import count_tree_below, find_entry, has_keys, has_other_keys, list_entries
 from ctadata.stores.s3.mtime import MTIME, format_mtime
 from ctadata.stores.s3.multipart import part_size, upload_multipart
-from ctadata.stores.s3.object_entry import entry_of
+from ctadata.stores.s3.object_entry import entry_of, response_of
 from ctadata.stores.s3.object_ops import delete_below
 from ctadata.stores.s3.presigned import check_link_options, presign_entry
 from ctadata.stores.s3.put_object import put_object
@@ -277,22 +277,22 @@ class S3Store:
         """
         if source == target:
             raise UsageError("a file cannot be moved onto itself", path=str(source))
-        with add_path_to_errors(source):
-            if self._lstat(source).is_directory:
-                raise UsageError("this is a directory, and only files can be moved")
-            with contextlib.suppress(NotFound):
-                if self.find_name(target).is_directory or not replace:
-                    raise AlreadyExists("the name is taken", path=str(target))
-            name = self.name(source)
-            copy_object(self.connection, name, self.name(target), CopyOptions(new=not replace))
+        entry = self._lstat(source)
+        if entry.is_directory:
+            raise UsageError("this is a directory, and only files can be moved", path=str(source))
+        with contextlib.suppress(NotFound):
+            if self.find_name(target).is_directory or not replace:
+                raise AlreadyExists("the name is taken", path=str(target))
+        self.move_entry(entry, target, replace=replace)
+
+    def move_entry(self, entry: Entry, target: RemotePath, *, replace: bool) -> None:
+        """Rename an object as `move` does, but look at neither name again; see `MovesEntries`."""
+        with add_path_to_errors(entry.path):
+            name, found = self.name(entry.path), None if entry.alias_of else response_of(entry)
+            copy_object(self.connection, name, self.name(target), CopyOptions(new=not replace, found=found))
             self.connection.send("DELETE", name)
 
-    def copy_from(
-        self,
-        source: Name,
-        target: RemotePath,
-        options: CopyOptions = CopyOptions(),  # noqa: B008  (frozen)
-    ) -> tuple[Entry, CopiedObject]:
+    def copy_from(self, source: Name, target: RemotePath, options: CopyOptions) -> tuple[Entry, CopiedObject]:
         """Copy an object of this server to `target` at the server; return the copy, and how it was compared."""
         with add_path_to_errors(target):
             if not self.name(target).key:
