@@ -222,7 +222,7 @@ class PathLookup:
             return self.store.features.has_directories
 
     def is_collection_beside(self, run: Run, path: RemotePath, local: Path) -> bool:
-        """Return whether the target of one file is a directory; if not, keep in the run what the store told of it.
+        """Return whether the target of one file is a directory; if not, keep in the run what the store has there.
 
         Args:
             run: The run. If the store has directories, it gets a listing of the one above, which has begun meanwhile.

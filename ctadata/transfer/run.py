@@ -85,16 +85,8 @@ class Task:
 
     def failed_outcome(self, error: CtadataError, seconds: float) -> Outcome:
         """Return the outcome of a failure, after so many seconds."""
-        return Outcome(
-            State.FAILED,
-            self.remote,
-            self.local,
-            self.size,
-            seconds,
-            error=error,
-            etag=self.etag,
-            retries=error.retries,
-        )
+        place = self.remote, self.local, self.size
+        return Outcome(State.FAILED, *place, seconds, error=error, etag=self.etag, retries=error.retries)
 
 
 class Item(Protocol):
@@ -347,11 +339,5 @@ class Run:
 
 
 def _passed_key(error: CtadataError, collection: RemotePath, local: Path | None) -> Outcome:
-    return Outcome(
-        State.PASSED,
-        collection,
-        local,
-        why="; ".join(filter(None, (error.what, error.hint))),
-        error=error,
-        key=error.path or str(collection),
-    )
+    why = f"{error.what}; {error.hint}" if error.hint else error.what
+    return Outcome(State.PASSED, collection, local, why=why, error=error, key=error.path or str(collection))
