@@ -4,6 +4,9 @@ Readers of HDF5, FITS and ROOT read headers of some hundred bytes, then chunks. 
 headers that lie far apart, large enough that a run of them is one request. A reader that goes forward gets twice as
 much with each request, up to 8 MiB; a jump starts with one block again. A reader that goes forward and skips most
 bytes, as for a section of an image, gets two blocks with each request.
+
+A reader of Parquet begins at the end: the footer there says where everything is. So the first request is for the end.
+It also tells the size.
 """
 
 from __future__ import annotations
@@ -30,17 +33,23 @@ SKIPPED = 8
 BUDGET = 64 << 20
 """Bytes that are kept of one file."""
 
+FOOTER_BLOCKS = 2
+"""Blocks of the first request for a file that is read from its end: at least one of them is whole."""
+
 
 class BlockCache:
     """The blocks of one file; a few megabytes are kept, the ones that were used last."""
 
-    def __init__(self, file: RangedFile, block_size: int | None = None, kind: str = "") -> None:
-        """Ask for the first block, which shows the size of the file.
+    def __init__(
+        self, file: RangedFile, block_size: int | None = None, kind: str = "", *, from_end: bool = False
+    ) -> None:
+        """Ask for the first block, or for the last ones; the answer shows the size of the file.
 
         Args:
             file: The file to read from.
             block_size: Bytes of a block; outside of `SMALLEST` to `LARGEST` it does not count.
             kind: A name of fsspec's caches. `none` keeps nothing, `all` reads the whole file at once; others are hints.
+            from_end: Ask for the last blocks.
 
         Raises:
             NotFound, Forbidden, LoginNeeded, UsageError: As `RangedFile.read_into`.
@@ -52,11 +61,20 @@ class BlockCache:
         self._window = 1
         self._next = 1
         self._came = self._used = 0
-        first = file.read_whole() if kind == "all" else file.read(0, self.block_size)
-        self._put(0, first)
+        if from_end and kind != "all":
+            self._ask_for_end()
+        else:
+            self._put(0, file.read_whole() if kind == "all" else file.read(0, self.block_size))
         self.size = file.look_up_size()
         if self.size <= SMALL:
             self._window = -(-SMALL // self.block_size)
+
+    def _ask_for_end(self) -> None:
+        content = self._file.read_suffix(FOOTER_BLOCKS * self.block_size)
+        start = self._file.look_up_size() - len(content)
+        first = -(-start // self.block_size)  # a block whose beginning lacks is not kept
+        self._put(first, content[first * self.block_size - start :])
+        self._next = 0
 
     def read_into(self, offset: int, view: memoryview) -> int:
         """Fill `view` with the bytes from `offset` on, and return their number; errors as `RangedFile.read_into`."""

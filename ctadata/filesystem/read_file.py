@@ -15,11 +15,14 @@ from ctadata.stores.ranged_file import RangedFile
 if TYPE_CHECKING:
     from ctadata.filesystem.filesystem import CtaFileSystem
 
+READ_FROM_END = (".parquet", ".parq", ".pq")
+"""The ends of the names of files that every reader begins with a footer at the end (Parquet's file format)."""
+
 
 class CtaFile(AbstractBufferedFile):  # a direct base: astropy reads lazily what is one of fsspec's
     """One version of one remote file, read in the thread of the caller and straight into its memory.
 
-    size: Bytes. It is known without a request of its own: the first block came when the file was opened.
+    size: Bytes. It is known without a request of its own: the first block came when the file was opened, or the last.
     """
 
     def __init__(
@@ -27,7 +30,8 @@ class CtaFile(AbstractBufferedFile):  # a direct base: astropy reads lazily what
     ) -> None:
         """Open the file; errors as `BlockCache`."""
         self._file = file
-        self._blocks = BlockCache(file, block_size, cache_type)
+        from_end = path.lower().endswith(READ_FROM_END)
+        self._blocks = BlockCache(file, block_size, cache_type, from_end=from_end)
         super().__init__(fs, path, "rb", self._blocks.block_size, cache_type="none", size=self._blocks.size)
         self.cache.blocksize = self._blocks.block_size
 
