@@ -58,6 +58,16 @@ def test_another_version_has_another_tag_and_is_an_error(fs: CtaFileSystem, buck
             file.read(10)
 
 
+def test_a_parquet_file_is_read_from_its_end(fs: CtaFileSystem, bucket: str, moto_s3: MotoS3) -> None:
+    moto_s3.client().put_object(Bucket=bucket, Key="a/t.parquet", Body=CONTENT)
+    with fs.open(f"/{bucket}/a/t.parquet") as file:
+        assert file.size == len(CONTENT)
+        file.seek(-1000, 2)
+        assert file.read() == CONTENT[-1000:]
+        file.seek(0)
+        assert file.read() == CONTENT
+
+
 def test_files_are_written_listed_and_removed(fs: CtaFileSystem, bucket: str, moto_s3: MotoS3) -> None:
     with fs.open(f"/{bucket}/b/new.txt", "w") as file:
         file.write("new")
