@@ -64,7 +64,7 @@ def files(profile: Profile) -> ProfileFiles:
 
 @pytest.fixture
 def rest(box: Sandbox) -> JsonClient:
-    return JsonClient(ca=box.ca, timeouts=(5, 5))
+    return JsonClient(ca=box.ca, timeouts=(60, 60))
 
 
 @pytest.fixture
