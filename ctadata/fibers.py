@@ -110,12 +110,14 @@ class Fibers:
             else:
                 ready.setdefault(self._owners[fd], []).append((fd, event))
         while self._woken:
-            ready.setdefault(self._woken.popleft(), [])
+            fiber = self._woken.popleft()
+            if fiber in self._parked or fiber in self._due:
+                ready.setdefault(fiber, [])
         if first <= now:
             for fiber, due in self._due.items():
                 if due <= now:
                     ready.setdefault(fiber, [])
-        return {fiber: sockets for fiber, sockets in ready.items() if fiber in self._due or fiber in self._parked}
+        return ready
 
     def wait(self, seconds: float, sockets: Mapping[int, int] = NO_SOCKETS) -> list[tuple[int, int]]:
         """Let the other fibers run until the time passes, the fiber is woken, or one of its sockets is ready.
@@ -240,7 +242,8 @@ class Condition(threading.Condition):
 
     def notify_all(self) -> None:
         """Wake all waiters."""
-        self.notify(sys.maxsize)
+        if self._waiting or self._threads:
+            self.notify(sys.maxsize)
 
 
 class Lock:

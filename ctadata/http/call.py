@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ctadata.http.credentials import SigningKey
 from ctadata.http.curl_pool import Route
-from ctadata.http.messages import Accept, Origin, split_url
+from ctadata.http.messages import Accept, Origin
 from ctadata.http.request import Upload
 
 
@@ -17,9 +17,10 @@ class Call:
     """One request of a caller with its redirects and attempts, and its state.
 
     Attributes:
+        url: The URL at the door, without a fragment.
+        door: The origin of `url`.
         streams: Whether the body is read from its source, and not held in memory.
         total: The limit of the request with its whole answer, in seconds.
-        door: The origin of `url`.
         renewed: The token that replaces a refused one.
         waited: Seconds spent on waits that do not count for retries: for a slot, or for the issuer.
         sent: Whether the last attempt had reached a server.
@@ -28,6 +29,7 @@ class Call:
 
     method: str
     url: str
+    door: Origin
     headers: Mapping[str, str]
     pool_headers: Mapping[str, str]
     upload: Upload | None
@@ -38,16 +40,10 @@ class Call:
     sign: SigningKey | None
     route: Route = Route()  # noqa: RUF009  (frozen)
     total: float | None = None
-    door: Origin = field(init=False)
     renewed: str | None = None
     waited: float = 0.0
     sent: bool = False
     begun: bool = False
-
-    def __post_init__(self) -> None:
-        """Find the origin, and drop the fragment of the URL."""
-        self.door, target = split_url(self.url)
-        self.url = f"{self.door}{target}"
 
 
 class Hop(NamedTuple):

@@ -145,8 +145,22 @@ class Client:
         """
         streams = body is not None and not isinstance(body, bytes)
         upload = Upload(InMemory(body) if isinstance(body, bytes) else body) if body is not None else None
+        door, target = split_url(url)
+        url = f"{door}{target}"
         call = Call(
-            method, url, headers, pool_headers, upload, streams, accept, await_redirect, follow, sign, route, total
+            method,
+            url,
+            door,
+            headers,
+            pool_headers,
+            upload,
+            streams,
+            accept,
+            await_redirect,
+            follow,
+            sign,
+            route,
+            total,
         )
         try:
             response = retry(

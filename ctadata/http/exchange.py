@@ -134,7 +134,8 @@ class Exchange:
         code, message = handle.run(partial(self._on_step, handle.curl))
         if self._response is None:
             self._read_heads()
-        self._deliver()
+        if self._body.tell():
+            self._deliver()
         return code, message
 
     def _outcome(self, code: int, message: str) -> Response:
@@ -230,7 +231,7 @@ class Exchange:
             if status < 300 and self._accept is not None:
                 self.accepted = True
                 self._consume = self._accept(response) or self._collect
-                length = headers.get("Content-Length") or ""
+                length = headers.values.get("content-length", "")
                 self._least = PIECE if length.isdecimal() and int(length) > PIECE else 1
         self._lines.clear()
 

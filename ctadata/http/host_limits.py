@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ctadata import fibers
 from ctadata.errors import Busy, Stopped
@@ -24,59 +25,21 @@ _STOP_CHECK = 0.25
 """Seconds between two checks of the stop event while a request waits for a slot."""
 
 
+@dataclass(slots=True)
 class Slot:
     """The slot of one request at a server.
 
     Attributes:
         began: The time at which the request may be sent, in seconds of the limiter's clock.
+        kind: The kind of request, as for `CongestionWindow.record_answer`.
+        is_answered: Whether an answer was recorded.
+        is_released: Whether it is free for the next request.
     """
 
-    __slots__ = ("_is_answered", "_is_released", "_kind", "_limiter", "began")
-
-    def __init__(self, limiter: HostLimiter, began: float, kind: str) -> None:
-        """Create the slot of a request.
-
-        Args:
-            limiter: The limiter of the server.
-            began: The time at which the request may be sent.
-            kind: The kind of request, as for `CongestionWindow.record_answer`.
-        """
-        self.began = began
-        self._limiter = limiter
-        self._kind = kind
-        self._is_answered = False
-        self._is_released = False
-
-    def record_response(self, response: Response, *, complete: bool = True) -> None:
-        """Record an answer, a refusal, or a failure of the server that says nothing. Further calls do nothing.
-
-        Args:
-            response: The response, which may be known by its headers only.
-            complete: Whether it has come to its end. The slot of a listing is released before: from then on the
-                caller's speed decides how fast its body comes, and the caller itself may wait for a slot.
-        """
-        if self._is_answered:
-            return
-        limiter, status = self._limiter, response.status
-        if not limiter.is_known:
-            limiter.note_server(response)
-        if status in BUSY_STATUSES:
-            seconds = parse_retry_after(response.headers.get("Retry-After"))
-            limiter.record_refusal(self.began, seconds, counts=status == 429)
-        elif status < 500:
-            self._is_answered = True
-            self._is_released = not complete and response.method == "PROPFIND"
-            limiter.record_answer(self.began, self._kind, ends=self._is_released)
-
-    def record_failure(self) -> None:
-        """Record that the request got no answer, or only a part of one."""
-        self._limiter.record_failure(self.began)
-
-    def release(self) -> None:
-        """Free the slot for the next request. Further calls do nothing."""
-        if not self._is_released:
-            self._is_released = True
-            self._limiter.release()
+    began: float
+    kind: str
+    is_answered: bool = False
+    is_released: bool = False
 
 
 def counts_requests(server: str | None) -> bool:
@@ -143,12 +106,14 @@ class HostLimiter:
                         retry_after=closed,
                     )
                 at = self._window.begin_request(now)
-            if (seconds := at - now) <= 0:
-                return Slot(self, at, kind)
-            sleep(seconds)
+            slot = Slot(at, kind)
+            if at <= now:
+                return slot
+            sleep(at - now)
             if closings == self._window.closings and not stop.is_set():
-                return Slot(self, self._clock(), kind)
-            self.release()  # the server has refused another request meanwhile: wait again
+                slot.began = self._clock()
+                return slot
+            self.release(slot)  # the server has refused another request meanwhile: wait again
 
     def _wait_for_room(self, stop: threading.Event) -> None:
         self._waiting += 1
@@ -171,39 +136,48 @@ class HostLimiter:
             with self._lock:
                 self._window.pace()
 
-    def release(self) -> None:
-        """Free a slot, and wake a waiting request."""
+    def record_response(self, slot: Slot, response: Response, *, complete: bool = True) -> None:
+        """Record an answer, a refusal, or a failure of the server that says nothing.
+
+        Args:
+            slot: The slot of the request.
+            response: The response, which may be known by its headers only.
+            complete: Whether it has come to its end. The slot of a listing is released before: from then on the
+                caller's speed decides how fast its body comes, and the caller itself may wait for a slot.
+        """
+        status = response.status
+        if not self.is_known:
+            self.note_server(response)
+        if status in BUSY_STATUSES:
+            pause = parse_retry_after(response.headers.get("Retry-After"))
+            with self._lock:
+                seconds = 0.0 if pause is None else pause + self._spread()
+                self._window.record_refusal(slot.began, self._clock(), seconds, counts=status == 429)
+        elif status < 500:
+            slot.is_answered = True
+            slot.is_released = not complete and response.method == "PROPFIND"
+            with self._lock:
+                now = self._clock()
+                self._window.record_answer(slot.began, now, slot.kind)
+                if slot.is_released:
+                    self._window.end_request(now)
+                if self._waiting and self._window.has_room:
+                    self._room.notify()
+
+    def record_failure(self, slot: Slot) -> None:
+        """Record that the request got no answer, or only a part of one."""
+        with self._lock:
+            self._window.record_failure(slot.began, self._clock())
+
+    def release(self, slot: Slot) -> None:
+        """Free the slot, and wake a waiting request. Further calls do nothing."""
+        if slot.is_released:
+            return
+        slot.is_released = True
         with self._lock:
             self._window.end_request(self._clock())
             if self._waiting:
                 self._room.notify()
-
-    def record_answer(self, began: float, kind: str, *, ends: bool) -> None:
-        """Record that the answer to a request of `began` begins, and wake a waiting request if there is room.
-
-        Args:
-            began: When the request was sent.
-            kind: As for `CongestionWindow.record_answer`.
-            ends: Whether the slot of the request is free from now on.
-        """
-        with self._lock:
-            now = self._clock()
-            self._window.record_answer(began, now, kind)
-            if ends:
-                self._window.end_request(now)
-            if self._waiting and self._window.has_room:
-                self._room.notify()
-
-    def record_refusal(self, began: float, seconds: float | None, *, counts: bool) -> None:
-        """Record a refusal; `seconds` is the pause that the server asks for, None if it names none."""
-        with self._lock:
-            closed = 0.0 if seconds is None else seconds + self._spread()
-            self._window.record_refusal(began, self._clock(), closed, counts=counts)
-
-    def record_failure(self, began: float) -> None:
-        """Record that the request of `began` got no answer, or only a part of one."""
-        with self._lock:
-            self._window.record_failure(began, self._clock())
 
 
 class HostLimiters(dict[Origin, HostLimiter]):

@@ -60,6 +60,7 @@ class Origin(NamedTuple):
         """Whether the server is this machine (RFC 6761 section 6.3)."""
         return is_loopback(self.host)
 
+    @lru_cache(maxsize=256)  # noqa: B019  (a run has few origins)
     def __str__(self) -> str:
         """Return the origin as it stands in a URL, always with its port."""
         return f"{self.scheme}://{self.host}:{self.port}"

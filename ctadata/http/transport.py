@@ -122,11 +122,12 @@ class Transport:
         # the answer to an upload comes after its body: if that is large, the time says nothing about the server's speed
         is_small = call.upload is None or call.upload.size <= EXPECT_THRESHOLD
         kind = call.method if is_small or not call.streams else ""
-        slot = self.limiters[request.origin].acquire(kind, self._stop, self._sleep, self._patience)
+        limiter = self.limiters[request.origin]
+        slot = limiter.acquire(kind, self._stop, self._sleep, self._patience)
         accept = call.accept
 
         def record_and_accept(response: Response) -> Consumer | None:
-            slot.record_response(response, complete=False)
+            limiter.record_response(slot, response, complete=False)
             return accept(response) if accept else None
 
         try:
@@ -134,12 +135,13 @@ class Transport:
             if request.body and request.body.begun:
                 request.body.rewind()
             response = self._run(call, request, record_and_accept if accept else None)
-            slot.record_response(response)
+            if not slot.is_answered:
+                limiter.record_response(slot, response)
         except (Unreachable, TimedOut, Interrupted):
-            slot.record_failure()
+            limiter.record_failure(slot)
             raise
         finally:
-            slot.release()
+            limiter.release(slot)
         return response
 
     def _run(self, call: Call, request: Request, accept: Accept | None) -> Response:

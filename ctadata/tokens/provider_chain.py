@@ -126,7 +126,7 @@ class TokenProvider:
         with self._lock:
             if self._is_current():
                 assert self._token is not None
-                return self._token.reveal()
+                return self._token.secret.reveal()
             return self._find_or_renew(refused=None)
 
     def renew(self, refused: str) -> str | None:

@@ -126,7 +126,7 @@ def test_the_token_does_not_go_over_http_to_another_machine(login):
 def _call(door):
     from ctadata.http.call import Call
 
-    return Call("GET", f"{door}/", {}, {}, None, False, None, False, True, None)
+    return Call("GET", f"{door}/", door, {}, {}, None, False, None, False, True, None)
 
 
 # --- the token in the address, as XRootD puts it there ---
