@@ -137,22 +137,22 @@ class ThreadedIterator(Iterator[T]):
         self._items.close()
 
 
-def for_each(items: Iterable[T], take: Callable[[T], object]) -> None:
-    """Call `take` with each item, in this thread.
+def for_each(items: Iterable[T], take: Callable[[T], object]) -> bool:
+    """Call `take` with each item, in this thread, and return whether there was one.
 
     A `ThreadedIterator` then makes its items in this thread too: a thread and two switches for each small directory
     took a third of the time in which a tree is listed. An exception of `take` ends the production and is raised here.
     """
-    if not isinstance(items, ThreadedIterator):
-        for item in items:
-            take(item)
-        return
+    has_any = False
 
-    def take_batch(batch: Sequence[T]) -> None:
+    def take_batch(batch: Iterable[T]) -> None:
+        nonlocal has_any
         for item in batch:
+            has_any = True
             take(item)
 
-    items.produce(take_batch)
+    items.produce(take_batch) if isinstance(items, ThreadedIterator) else take_batch(items)
+    return has_any
 
 
 def _iterate_in_thread(produce: Produce[T]) -> Generator[T, None, None]:

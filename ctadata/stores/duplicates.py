@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctadata.entries import Entry
+from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
@@ -16,7 +16,7 @@ def fingerprint(entry: Entry) -> int:
 
     All directories have the same fingerprint: each server of an XRootD cluster lists a directory with its own time.
     """
-    if entry.is_directory:
+    if entry.kind is Kind.DIRECTORY:
         return 0
     sums = frozenset(entry.checksums.items())
     return hash((entry.kind, entry.size, entry.mtime, entry.etag, sums, entry.locality))
@@ -33,16 +33,16 @@ class SeenEntries:
     def find(self, name: str) -> int | None:
         """Return the first fingerprint of a name; None if the name is new or came too long ago."""
         key = hash(name)
-        first = self._recent.get(key)
-        return self._older.get(key) if first is None else first
+        return self._recent.get(key, self._older.get(key))
 
     def take(self, entry: Entry) -> int | None:
         """Remember the entry if its name is new; else return the first fingerprint of this name."""
-        first = self.find(entry.path.name)
+        key = hash(entry.path.name)
+        first = self._recent.get(key, self._older.get(key))
         if first is None:
             if len(self._recent) >= self._kept:
                 self._recent, self._older = {}, self._recent
-            self._recent[hash(entry.path.name)] = fingerprint(entry)
+            self._recent[key] = fingerprint(entry)
         return first
 
 

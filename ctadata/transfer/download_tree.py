@@ -11,7 +11,7 @@ from typing import Protocol, TypeGuard
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath, check_local_name
+from ctadata.paths import TEMPORARY_PREFIX, RemotePath, check_local_name
 from ctadata.printable import escape_unprintable
 from ctadata.shards import Division
 from ctadata.stores.channel import for_each
@@ -69,7 +69,8 @@ def download(
 
 _Divided = DownloadTarget | PendingTarget
 _Give = Callable[[Node[Target] | Task], object]
-_IsOwn = Callable[[_Divided], bool]
+_IsOwn = Callable[[_Divided], bool] | None
+"""Returns whether this task of several moves a file; None: it moves all."""
 
 
 def _find_tasks(
@@ -78,8 +79,9 @@ def _find_tasks(
     """Yield the tasks of the run's shard: first those that are known from the listing, then those that have waited."""
     division: Division[_Divided] = Division(run.rules.shard, key=share_key, size=share_size)
     own = _find_own(run, targets, division)
-    yield from walk(own, functools.partial(_expand, run, folders, extraneous, division.take), threads=WALKERS)
-    if run.rules.shard.count > 1:
+    is_own = division.take if run.rules.shard.count > 1 else None
+    yield from walk(own, functools.partial(_expand, run, folders, extraneous, is_own), threads=WALKERS)
+    if is_own:
         yield from walk(division.end(), functools.partial(_expand_own, run, folders), threads=WALKERS)
 
 
@@ -106,11 +108,7 @@ def _expand_own(run: Run, folders: DirCache, node: Target, give: _Give) -> None:
     if isinstance(node, DownloadTarget):
         give(download_task(run, folders, node))
     else:
-        _expand(run, folders, None, _take_all, node, give)
-
-
-def _take_all(target: _Divided) -> bool:  # noqa: ARG001
-    return True
+        _expand(run, folders, None, None, node, give)
 
 
 def _expand(
@@ -130,7 +128,7 @@ def _expand(
         _make_directory(run, node)
         return
     if _is_one_file(node):
-        is_own = _take_all  # `_find_own` has looked
+        is_own = None  # `_find_own` has looked
     remote, local = (
         (node.path, node.base.joinpath(*node.parts, node.name))
         if isinstance(node, PendingTarget)
@@ -141,7 +139,7 @@ def _expand(
         with _open_folder(run, target) or contextlib.nullcontext() as folder:
             if target.entry.is_directory:
                 _expand_collection(run, folders, extraneous, is_own, target, folder, give)
-            elif run.rules.filters.takes(target.inside) and is_own(target):
+            elif run.rules.filters.takes(target.inside) and (is_own is None or is_own(target)):
                 is_done = folder is not None and target.name == target.entry.path.name and _is_done(run, folder, target)
                 if folder:
                     _remove_unneeded_part(run, folder, target.entry, target.name, is_done=is_done)
@@ -221,14 +219,14 @@ def _expand_collection(
     folder: LocalDir | None,
     give: _Give,
 ) -> None:
-    filters, names = run.rules.filters, set[str]()
+    filters, names, is_whole = run.rules.filters, set[str](), not run.rules.filters
     if folder and folder.is_empty:
         folder = None
     records = run.records.of(target.entry.path, folder.path) if folder else None
 
     def take(entry: Entry) -> None:
         name = entry.path.name
-        if entry.path.is_temporary:
+        if name.startswith(TEMPORARY_PREFIX):
             return
         if extraneous:
             names.add(name)
@@ -237,7 +235,7 @@ def _expand_collection(
             _refuse_duplicate(run, entry, inside)
         elif not entry.is_directory:
             below = DownloadTarget(entry, target.base, target.parts, name, inside)
-            if filters.takes(inside) and is_own(below):
+            if (is_whole or filters.takes(inside)) and (is_own is None or is_own(below)):
                 is_done = (
                     folder is not None and records is not None and _is_equal_at_a_look(run, folder, records, entry)
                 )
@@ -310,16 +308,8 @@ def for_each_entry(run: Run, path: RemotePath, take: Callable[[Entry], object]) 
     Raises:
         CtadataError: What the store raises.
     """
-    empty = True
-
-    def take_first(entry: Entry) -> None:
-        nonlocal empty
-        empty = False
-        take(entry)
-
     for _ in range(2):
-        for_each(run.store.list(path), take_first)
-        if not empty:
+        if for_each(run.store.list(path), take):
             return
     run.summary.add_empty(hides=run.store.features.hides_forbidden)
     log.info("%s: lists as empty, twice", path)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -312,7 +313,7 @@ class Run:
     def work_here(self, tasks: Iterable[Task]) -> None:
         """Work on the tasks with the workers of this process."""
         jobs, small_jobs = self.rules.jobs, self.rules.small_jobs
-        self.workers.run(tasks, self._work_on, jobs=jobs, small_jobs=small_jobs, is_small=lambda task: task.is_small)
+        self.workers.run(tasks, self._work_on, jobs=jobs, small_jobs=small_jobs, is_small=attrgetter("is_small"))
 
     def _work_on(self, task: Task) -> None:
         if self.stop.is_set():

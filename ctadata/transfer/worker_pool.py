@@ -209,7 +209,7 @@ class WorkerPool(Generic[T]):
             if len(self._small) + len(self._large) >= AHEAD:
                 while len(self._small) + len(self._large) > AHEAD // 2 and not self._is_over():
                     self._for_finder.wait(LONGEST_WAIT)
-            return not self._is_over()
+            return not (self._closed or self._stop.is_set())
 
     # The others work on them
 

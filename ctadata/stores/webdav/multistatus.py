@@ -239,7 +239,8 @@ def _is_directory(texts: dict[str, str]) -> bool:
 
 def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
     get_text = texts.get
-    mtime, etag = parse_date(get_text(MTIME, "").strip()), _etag(get_text(ETAG, "").strip())
+    mtime, tag = parse_date(get_text(MTIME, "").strip()), get_text(ETAG, "").strip()
+    etag = tag if tag.endswith('"') else _quote_etag(tag)
     if _is_directory(texts):
         return Entry(path, Kind.DIRECTORY, None, mtime, etag)
     size, checksums = get_text(SIZE, "").strip(), get_text(CHECKSUMS)
@@ -254,10 +255,10 @@ def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
     )
 
 
-def _etag(tag: str) -> str | None:
-    """Return an ETag as HTTP headers write it, None if there is none. wsgidav lists it without the quotes."""
-    if not tag or tag.endswith('"'):
-        return tag or None
+def _quote_etag(tag: str) -> str | None:
+    """Return an ETag without quotes, as wsgidav lists it, as HTTP headers write it; None if there is none."""
+    if not tag:
+        return None
     weak, bare = (tag[:2], tag[2:]) if tag.startswith(("W/", "w/")) else ("", tag)
     return f'{weak}"{bare}"'
 
