@@ -37,7 +37,7 @@ class SeenEntries:
 
     def take(self, entry: Entry) -> int | None:
         """Remember the entry if its name is new; else return the first fingerprint of this name."""
-        key = hash(entry.path.name)
+        key = hash(entry.path.parts[-1])
         first = self._recent.get(key, self._older.get(key))
         if first is None:
             if len(self._recent) >= self._kept:

@@ -117,7 +117,11 @@ class HttpReader:
             IntegrityError: The server sent another range, or the file is shorter than `start`.
         """
         try:
-            return self._send(sink, start, stop)
+            if self.is_closed:
+                self.check_open()
+            if start == 0 and stop is None:
+                return self._request(GetResponse(self, sink, 0, None))
+            return self._send_range(sink, start, 0) if start < 0 else self._send_clipped(sink, start, stop)
         except CtadataError as error:
             explained = self._explain(error)
             add_path(explained, self._path)
@@ -136,12 +140,7 @@ class HttpReader:
         """
         return self.send(sink, -length, 0)
 
-    def _send(self, sink: Sink, start: int, stop: int | None) -> Delivery:
-        self.check_open()
-        if start == 0 and stop is None:
-            return self._request(GetResponse(self, sink, 0, None))
-        if start < 0:
-            return self._send_range(sink, start, 0)
+    def _send_clipped(self, sink: Sink, start: int, stop: int | None) -> Delivery:
         stop = self._clip(start, stop)
         if stop is None:  # the size is not known: read all of it, from the beginning
             return self._request(GetResponse(self, sink, 0, None))

@@ -44,21 +44,31 @@ class OpenDir:
         """Return the directory."""
         return self.folder
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give it back."""
-        self.cache.give_back(self)
+    def give_back(self, *_: object) -> None:
+        """End one use. The last user closes a directory that is no longer kept."""
+        cache = self.cache
+        with cache.lock:
+            self.users -= 1
+            is_last = not self.users and cache.kept.get(self.key) is not self
+        if is_last:
+            self.folder.close()
+
+    __exit__ = give_back
 
 
 class DirCache:
-    """Open directories, which any thread may borrow. A context manager; its end closes them."""
+    """Open directories, which any thread may borrow. A context manager; its end closes them.
+
+    Attributes:
+        kept: The directories that stay open, the last used one last.
+        lock: Guards `kept`, and the users of each open directory.
+    """
 
     def __init__(self, most: int = MOST_OPEN) -> None:
         """Start without any; keep at most `most` unused ones open."""
         self._most = most
-        self._kept: dict[_Key, OpenDir] = {}
-        self._lock = threading.Lock()
+        self.kept: dict[_Key, OpenDir] = {}
+        self.lock = threading.Lock()
 
     def borrow(self, base: Path, parts: Sequence[str] = ()) -> OpenDir:
         """Return an open directory for a `with` block, as `LocalDir.open` opens it; raise what that raises.
@@ -66,43 +76,35 @@ class DirCache:
         It is taken from those that are open, if its path still leads to it. The user must not close it.
         """
         key = base, tuple(parts)
-        with self._lock:
-            open_dir = self._kept.pop(key, None)
+        with self.lock:
+            open_dir = self.kept.pop(key, None)
             if open_dir is not None:
                 open_dir.users += 1
-                self._kept[key] = open_dir  # the last one used is the last one closed
+                self.kept[key] = open_dir  # the last one used is the last one closed
         if open_dir is not None:
             if _identity(open_dir.folder.path) == open_dir.identity:
                 return open_dir
             self._forget(key, open_dir)
-            self.give_back(open_dir)
+            open_dir.give_back()
         return self._open(key)
 
     def _open(self, key: _Key) -> OpenDir:
         folder = LocalDir.open(*key)
         status = os.stat(folder.fd)  # noqa: PTH116  (a descriptor; on Windows a path)
         open_dir = OpenDir(self, key, folder, (status.st_dev, status.st_ino))
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = open_dir
-            excess = list(self._kept)[: max(0, len(self._kept) - self._most)]
-            closing = [old for name in excess if not (old := self._kept.pop(name)).users]
+        with self.lock:
+            if key not in self.kept:
+                self.kept[key] = open_dir
+            excess = list(self.kept)[: max(0, len(self.kept) - self._most)]
+            closing = [old for name in excess if not (old := self.kept.pop(name)).users]
         for old in closing:
             old.folder.close()
         return open_dir
 
     def _forget(self, key: _Key, open_dir: OpenDir) -> None:
-        with self._lock:
-            if self._kept.get(key) is open_dir:
-                del self._kept[key]
-
-    def give_back(self, open_dir: OpenDir) -> None:
-        """End one use. The last user closes a directory that is no longer kept."""
-        with self._lock:
-            open_dir.users -= 1
-            closing = not open_dir.users and self._kept.get(open_dir.key) is not open_dir
-        if closing:
-            open_dir.folder.close()
+        with self.lock:
+            if self.kept.get(key) is open_dir:
+                del self.kept[key]
 
     def __enter__(self) -> Self:
         """Return the cache."""
@@ -112,8 +114,8 @@ class DirCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close all unused directories; the others are closed when they are given back."""
-        with self._lock:
-            all_open, self._kept, self._most = list(self._kept.values()), {}, 0
+        with self.lock:
+            all_open, self.kept, self._most = list(self.kept.values()), {}, 0
             closing = [open_dir for open_dir in all_open if not open_dir.users]
         for open_dir in closing:
             open_dir.folder.close()

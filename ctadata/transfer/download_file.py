@@ -24,9 +24,9 @@ from ctadata.transfer.plan import UNMOVED, Step, plan_download, plan_for_taken_l
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import local_version, may_change_unseen, remote_version
 from ctadata.transfer.report import Outcome, State
-from ctadata.transfer.run import Run
+from ctadata.transfer.run import SMALL, Run
 from ctadata.transfer.segmented_download import SegmentedDownload
-from ctadata.transfer.staging import refuse_tape
+from ctadata.transfer.staging import is_on_tape, refuse_tape
 
 PUBLISH_ATTEMPTS = 10
 """Attempts to publish a file whose name other processes create and delete in the meantime."""
@@ -61,12 +61,17 @@ def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Pa
         return Outcome(state, entry.path, local, entry.size or 0, why=why)
     if step is Step.REPLACE:
         check_spelling(folder, name)
-    if entry.locality and not run.staging:
+    if not run.staging and is_on_tape(entry):
         refuse_tape(entry)
-    part = _open_part(folder, name, entry)
+    part = (
+        folder.open_resumable_part(name, resume_journal.version_of(entry))
+        if resume_journal.is_resumable(entry)
+        else folder.create_part()
+    )
     try:
         fetched = SegmentedDownload(run, entry, part)
-        _check_room(folder, entry, part)
+        if (entry.size or 0) >= SMALL:  # a small file without room costs one request, and all others no look
+            _check_room(folder, entry, part)
         fetched.fetch()
         entry = fetched.entry
         streamed = fetched.stream_digest.digests(fetched.segments.size)
@@ -100,13 +105,6 @@ def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Pa
         retries=fetched.tries - 1,
         resumed=fetched.segments.resumed,
     )
-
-
-def _open_part(folder: LocalDir, name: str, entry: Entry) -> PartialFile:
-    """Open a new part; for a large file, the part that an earlier run may have left."""
-    if resume_journal.is_resumable(entry):
-        return folder.open_resumable_part(name, resume_journal.version_of(entry))
-    return folder.create_part()
 
 
 def _check_room(folder: LocalDir, entry: Entry, part: PartialFile) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.paths import check_local_name
-from ctadata.transfer.aliases import resolve_alias, with_alias_remark
+from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
 from ctadata.transfer.dir_cache import DirCache
 from ctadata.transfer.download_file import download_file
 from ctadata.transfer.download_target import DownloadTarget
@@ -42,14 +42,16 @@ def download_task(run: Run, folders: DirCache, target: DownloadTarget) -> Task:
 
 
 def _download(run: Run, folders: DirCache, target: DownloadTarget, local: Path) -> Outcome:
-    entry = resolve_alias(run.store, target.entry)
-    if entry is not target.entry:
-        target = dataclasses.replace(target, entry=entry)
+    if may_be_alias(run.store, target.entry):
+        target = dataclasses.replace(target, entry=resolve_alias(run.store, target.entry))
+    entry = target.entry
     if run.rules.dry_run:
         return _plan_outcome(run, target)
     with folders.borrow(target.base, target.parts) as folder:
         outcome = download_file(run, entry, folder, check_local_name(target.name), local)
-    return with_alias_remark(run.summary, entry, _with_version(outcome, entry))
+    if not (outcome.etag and outcome.digest):
+        outcome = _with_version(outcome, entry)
+    return with_alias_remark(run.summary, entry, outcome) if entry.alias_of is not None else outcome
 
 
 def _plan_outcome(run: Run, target: DownloadTarget) -> Outcome:

@@ -222,10 +222,10 @@ def _expand_collection(
     filters, names, is_whole = run.rules.filters, set[str](), not run.rules.filters
     if folder and folder.is_empty:
         folder = None
-    records = run.records.of(target.entry.path, folder.path) if folder else None
+    records = run.records.of(target.entry.path.parts, folder.path) if folder else None
 
     def take(entry: Entry) -> None:
-        name = entry.path.name
+        name = entry.path.parts[-1]
         if name.startswith(TEMPORARY_PREFIX):
             return
         if extraneous:
@@ -265,7 +265,7 @@ def _refuse_duplicate(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
 
 
 def _is_done(run: Run, folder: LocalDir, target: DownloadTarget) -> bool:
-    records = run.records.of(target.entry.path.parent, folder.path)
+    records = run.records.of(target.entry.path.parent.parts, folder.path)
     return _is_equal_at_a_look(run, folder, records, target.entry)
 
 

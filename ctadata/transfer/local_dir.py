@@ -196,7 +196,9 @@ class LocalDir:
             self.nameless = self._can_create_nameless()
         try:
             if self.nameless:
-                return PartialFile(self.path, self.fd, "", self._create_nameless())
+                return PartialFile(
+                    self.path, self.fd, "", system.open_nameless(".", os.O_RDWR, 0o666, directory=self.fd)
+                )
             return self._create_hidden()
         except OSError as error:
             raise local_error(error, self.path) from error
@@ -204,7 +206,7 @@ class LocalDir:
     def _can_create_nameless(self) -> bool:
         """Try it: NFS has no such files, and without /proc they cannot be named."""
         try:
-            fd, name = self._create_nameless(), hidden_name()
+            fd, name = system.open_nameless(".", os.O_RDWR, 0o666, directory=self.fd), hidden_name()
         except (OSError, AttributeError):  # only Linux has O_TMPFILE
             return False
         try:
@@ -215,9 +217,6 @@ class LocalDir:
         finally:
             os.close(fd)
         return True
-
-    def _create_nameless(self) -> int:
-        return system.open_nameless(".", os.O_RDWR, 0o666, directory=self.fd)
 
     def _create_hidden(self, name: str = "") -> PartialFile:
         name = name or hidden_name()

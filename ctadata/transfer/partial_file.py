@@ -117,7 +117,7 @@ class PartialFile:
             if system.KEEPS_OPEN_FILES:
                 status = self._name_closed(name, mtime, is_new=replace is None)
             else:
-                self._name(name, is_new=replace is None)
+                self._name_new(name) if replace is None else self._replace(name)
                 status = os.fstat(self.fd)
                 os.close(self.fd)
         except (OSError, UnicodeEncodeError) as error:
@@ -133,18 +133,15 @@ class PartialFile:
         try:
             if mtime is not None:
                 system.set_mtime_of(self.directory, self.name, mtime)
-            self._name(name, is_new=is_new)
+            self._name_new(name) if is_new else self._replace(name)
             return system.stat_name(self.directory, name)
         except BaseException:
             self.fd = system.open_file(self.name, os.O_RDWR, directory=self.directory)
             raise
 
-    def _name(self, name: str, *, is_new: bool) -> None:
-        if is_new:
-            self._name_new(name)
-        else:
-            self._hide()
-            system.rename(self.directory, self.name, name)
+    def _replace(self, name: str) -> None:
+        self._hide()
+        system.rename(self.directory, self.name, name)
 
     def _hide(self) -> None:
         """Give a file without a name a hidden one: only a file with a name can replace another one."""

@@ -122,7 +122,7 @@ class Record:
         return is_proved
 
 
-Place = tuple[RemotePath, Path | str]
+Place = tuple[tuple[str, ...], Path | str]
 """A pair of directories, as `Records.of` takes it."""
 
 NotedRecord = tuple[Place, str, Record]
@@ -203,17 +203,17 @@ class Records:
         self._origin = origin
         self._folder = folder
         self._lock = threading.Lock()
-        self._open: OrderedDict[tuple[str, str], FolderRecords] = OrderedDict()
+        self._open: OrderedDict[tuple[tuple[str, ...], str], FolderRecords] = OrderedDict()
         self._written = 0
 
-    def of(self, remote: RemotePath, counterpart: Path | str) -> FolderRecords:
+    def of(self, remote: tuple[str, ...], counterpart: Path | str) -> FolderRecords:
         """Return the records of a pair of directories.
 
         Args:
-            remote: The directory on the storage.
+            remote: The names along the path of the directory on the storage.
             counterpart: The local directory; or the directory of another storage, as an address.
         """
-        key = str(remote), str(counterpart)
+        key = remote, str(counterpart)
         with self._lock:
             records = self._open.get(key)
             if records is None:
@@ -229,7 +229,7 @@ class Records:
     def _read(self, place: Place) -> FolderRecords:
         remote, counterpart = place
         other = os.path.realpath(counterpart) if isinstance(counterpart, Path) else counterpart
-        header = {"remote": f"{self._origin}{remote}", "other": other}
+        header = {"remote": f"{self._origin}{RemotePath(remote)}", "other": other}
         key = hashlib.sha256(json.dumps(list(header.values())).encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return FolderRecords(self._folder and self._folder / f"{key}{SUFFIX}", header, place)
 

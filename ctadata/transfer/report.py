@@ -72,7 +72,7 @@ class Reporter(Protocol):
         """Receive that so many more files, with so many bytes, will be moved; negative if they turn out not to be."""
 
     def started(self, name: str, size: int) -> None:
-        """Receive that the work on the file `name`, of so many bytes, begins."""
+        """Receive that the work on the large file `name`, of so many bytes, begins."""
 
     def moved(self, name: str, size: int) -> None:
         """Receive that bytes of the file `name` have moved; negative if so many no longer count and are moved again."""

@@ -194,10 +194,10 @@ class Run:
             remote: The remote file.
             counterpart: The local directory; or the directory of another storage, as an address.
         """
-        folder = self.records.of(remote.parent, counterpart)
+        folder = self.records.of(remote.parts[:-1], counterpart)
         look = functools.partial(self.store.info, remote)
         get_digests = functools.partial(self.store.digests, remote) if self.store.features.etag_may_be_md5 else None
-        return Pair(self.records, folder, remote.name, look, get_digests, writes=not self.rules.dry_run)
+        return Pair(self.records, folder, remote.parts[-1], look, get_digests, writes=not self.rules.dry_run)
 
     def end(self, outcome: Outcome) -> None:
         """Count and report an outcome."""
@@ -319,7 +319,8 @@ class Run:
         if self.stop.is_set():
             return
         began = time.monotonic()
-        self.reporter.started(str(task.remote), task.size)
+        if not task.is_small:
+            self.reporter.started(str(task.remote), task.size)
         try:
             outcome = task.work()
         except Stopped:

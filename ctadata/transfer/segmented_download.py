@@ -49,6 +49,7 @@ class SegmentedDownload:
         entry: The file; if it was replaced while it was read, the new version.
         segments: The byte ranges.
         verified: What was compared, as `size, adler32`; empty before the end.
+        digest: The adler32 of the whole file, as `adler32:5ae07809`; empty before the end, and if it was not computed.
         tries: Attempts, the first included.
         alone: Whether one stream fetches the file.
     """
@@ -58,7 +59,7 @@ class SegmentedDownload:
         self.run = run
         self.entry = entry
         self.part = part
-        self.verified = ""
+        self.verified = self.digest = ""
         self.segments = Segments(entry.size, streams=run.rules.jobs)
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
@@ -133,11 +134,6 @@ class SegmentedDownload:
         """Return the bytes that the next try need not fetch again."""
         return self.segments.received if self._can_continue() else 0
 
-    @property
-    def digest(self) -> str:
-        """The adler32 of the whole file, as `adler32:5ae07809`; empty if it was not computed."""
-        return f"adler32:{self.segments.adler32:08x}" if self.hashing else ""
-
     def mtime(self) -> float | None:
         """Return the mtime of the file that was uploaded, if the store knows it; else that of the listing."""
         if self._kept_mtime is None and self.run.store.features.mtime_in_metadata and not self._etag:
@@ -171,9 +167,9 @@ class SegmentedDownload:
 
     def _fetch_rest(self) -> None:
         while not self.segments.is_complete:
-            self.run.check_stop()
             if not self._stream():
                 self.segments.wait(0.2)
+                self.run.check_stop()
 
     def _restart_if_replaced(self) -> None:
         """Ask for the entry; if the file is another version by now, start again with that one."""
@@ -286,7 +282,7 @@ class SegmentedDownload:
             Changed: The answer is of another version.
         """
         integrity.check_delivery(delivery, self.entry.size)
-        if delivery.total is not None:
+        if delivery.total not in (None, self.entry.size):
             integrity.check_size(delivery.total, self.entry.size)
         self._check_agreement(delivery)
         is_longer = segment.stop is not None and (delivery.stop or 0) > segment.stop
@@ -329,13 +325,18 @@ class SegmentedDownload:
         """Compare size and digests with what the server says."""
         integrity.check_size(os.fstat(self.part.fd).st_size, self.segments.size)
         self.verified = "size" if self.entry.size is not None else ""
-        known = self.digests or self.run.digests(self.entry.path)
-        proofs = {"adler32": f"{self.segments.adler32:08x}"} if self.hashing and "adler32" in known else {}
-        # if the listing has other checksums than the pool, the bytes have to agree with both
-        best = strongest_digest(self.entry.checksums if proofs else known)
-        if best is not None and not ("adler32" in self.entry.checksums and proofs):
-            streamed = self.stream_digest.digests(self.segments.size).get(best[0])
-            proofs[best[0]] = streamed or integrity.digest_of(self.part.fd, best[0])
+        known, proofs = self.digests or self.run.digests(self.entry.path), dict[str, str]()
+        if self.hashing:
+            computed = f"{self.segments.adler32:08x}"
+            self.digest = f"adler32:{computed}"
+            if "adler32" in known:
+                proofs["adler32"] = computed
+        if not ("adler32" in self.entry.checksums and proofs):
+            # if the listing has other checksums than the pool, the bytes have to agree with both
+            best = strongest_digest(self.entry.checksums if proofs else known)
+            if best is not None:
+                streamed = self.stream_digest.digests(self.segments.size).get(best[0])
+                proofs[best[0]] = streamed or integrity.digest_of(self.part.fd, best[0])
         for algorithm, computed in proofs.items():
             integrity.check_digest(algorithm, computed, known)
             self.verified += f", {algorithm}"

@@ -67,6 +67,7 @@ class Segments:
         size: Bytes of the file; None until it is known.
         received: Bytes that are in the part.
         resumed: Bytes of these that an earlier run has fetched.
+        is_complete: Whether all bytes are in the part, and no stream is at work.
         is_invalid: Whether no byte counts any more.
     """
 
@@ -85,7 +86,7 @@ class Segments:
         self._active: list[Segment] = []
         self._gaps: list[tuple[int, int | None]] = []
         self._lock = threading.Lock()
-        self._change = Condition(self._lock)
+        self._change: Condition | None = None  # made for the first that waits: a small file has none
         self.received = at = 0
         for each in self._ranges:
             self.received += each.stop - each.start
@@ -95,6 +96,7 @@ class Segments:
         self.resumed = self.received
         if size is None or at < size or not size:
             self._gaps.append((at, size))
+        self.is_complete = not self._gaps
 
     def take(self, *, alone: bool) -> Segment | None:
         """Return the next range to fetch; None if no range is free.
@@ -148,10 +150,12 @@ class Segments:
             has_bytes = segment.at > segment.start
             if has_bytes or ended:
                 self._ranges.append(ReceivedRange(segment.start, segment.at, segment.adler32))
-            if not (has_bytes or ended) or not segment.is_done:
+            if not (has_bytes or ended) or segment.at != segment.stop:
                 self._gaps.append((segment.at, segment.stop))
                 self._gaps.sort(key=lambda gap: gap[0])
-            self._change.notify_all()
+            self.is_complete = not (self._gaps or self._active or self.is_invalid)
+            if self._change is not None:
+                self._change.notify_all()
 
     def end_at(self, segment: Segment) -> None:
         """Set the size of a file of unknown size: it ends where the segment is."""
@@ -160,7 +164,7 @@ class Segments:
 
     def mark_invalid(self) -> None:
         """Let no byte count any more. Streams take no further range, and end when they notice."""
-        self.is_invalid = True
+        self.is_invalid, self.is_complete = True, False
 
     def invalidate(self) -> int:
         """Let no byte count any more, wait until all streams have ended, and return how many bytes there were.
@@ -168,9 +172,9 @@ class Segments:
         A file that starts again has a new `Segments`, so no stream can take an old range for a new one.
         """
         with self._lock:
-            self.is_invalid = True
+            self.is_invalid, self.is_complete = True, False
             while self._active:
-                self._change.wait()
+                self._wait_for_change()
             lost, self.received = self.received, 0
             self._ranges, self._gaps = [], []
             return lost
@@ -179,13 +183,12 @@ class Segments:
         """Wait until a stream has ended, at most for some seconds."""
         with self._lock:
             if self._active and not self._gaps:
-                self._change.wait(seconds)
+                self._wait_for_change(seconds)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether all bytes are in the part, and no stream is at work."""
-        with self._lock:
-            return not (self._gaps or self._active or self.is_invalid)
+    def _wait_for_change(self, seconds: float | None = None) -> None:
+        if self._change is None:
+            self._change = Condition(self._lock)
+        self._change.wait(seconds)
 
     @property
     def ranges(self) -> list[ReceivedRange]:

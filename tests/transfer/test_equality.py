@@ -244,7 +244,7 @@ class World:
         return Run(store, Rules(jobs=2), Recorder(), threading.Event(), records=records, pause=lambda seconds: None)
 
     def _known(self, store: Dated, counterpart: Path | str) -> set[str]:
-        folder = Records(f"mem://{id(store)}", self.cache).of(DIRECTORY, counterpart)
+        folder = Records(f"mem://{id(store)}", self.cache).of(DIRECTORY.parts, counterpart)
         # a record without a digest remembers that the mtimes agreed, the exception included
         return {name for name in NAMES if (record := folder.get(name)) and record.digests}
 
@@ -450,11 +450,11 @@ class TestRecords:
         monkeypatch.setattr(module, "MOST", 10)
         for start in (0, 8):
             records = Records("mem://x", tmp_path)
-            folder = records.of(DIRECTORY, tmp_path)
+            folder = records.of(DIRECTORY.parts, tmp_path)
             for number in range(start, start + 8):
                 records.note(folder, str(number), module.Record(None, (1, 2.0, None)))
             records.write()
-        folder = Records("mem://x", tmp_path).of(DIRECTORY, tmp_path)
+        folder = Records("mem://x", tmp_path).of(DIRECTORY.parts, tmp_path)
         assert sum(folder.get(str(number)) is not None for number in range(16)) == 10
         assert folder.get("15") is not None
 
@@ -472,7 +472,7 @@ class TestRecords:
                     os._exit(code)
             pids.append(pid)
         assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
-        folder = Records("mem://x", tmp_path).of(DIRECTORY, tmp_path)
+        folder = Records("mem://x", tmp_path).of(DIRECTORY.parts, tmp_path)
         assert any(folder.get(f"{number}-29") for number in range(4))
         assert len(list(tmp_path.iterdir())) <= 2
 
@@ -482,7 +482,7 @@ def _write_often(cache: Path, number: int) -> None:
 
     for turn in range(30):
         records = Records("mem://x", cache)
-        folder = records.of(DIRECTORY, cache)
+        folder = records.of(DIRECTORY.parts, cache)
         records.note(folder, f"{number}-{turn}", Record(None, (1, 2.0, None)))
         records.write()
         for path, _ in files(cache):
@@ -495,7 +495,7 @@ def test_records_of_a_run_survive_a_kill(tmp_path):
     from ctadata.transfer.records import UNWRITTEN, Record
 
     records = Records("mem://x", tmp_path)
-    folder = records.of(DIRECTORY, tmp_path)
+    folder = records.of(DIRECTORY.parts, tmp_path)
     for number in range(UNWRITTEN):
         records.note(folder, str(number), Record(None, (1, 2.0, None)))
-    assert Records("mem://x", tmp_path).of(DIRECTORY, tmp_path).get("7") is not None
+    assert Records("mem://x", tmp_path).of(DIRECTORY.parts, tmp_path).get("7") is not None

@@ -95,7 +95,7 @@ def test_a_download_is_not_read_again_for_its_digest(
         with LocalDir.open(tmp_path) as folder:
             download_file(run, store.info(F), folder, "f", tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == CONTENT
-    record = run_records.of(RemotePath(), tmp_path).get("f")
+    record = run_records.of((), tmp_path).get("f")
     assert record is not None
     assert {**record.digests, **kept} == record.digests
 

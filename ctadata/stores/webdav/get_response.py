@@ -77,7 +77,8 @@ class GetResponse:
             Changed: The file is another version than at the last read.
             Interrupted: The reader is closed.
         """
-        self._reader.check_open()
+        if self._reader.is_closed:
+            self._reader.check_open()
         if _is_page(response):
             raise UsageError("a directory, not a file")
         headers = response.headers.values
