@@ -85,6 +85,10 @@ class RemotePath:
             return RemotePath((*self.parts, name))  # raises UsageError
         return _unchecked((*self.parts, name))
 
+    def with_name(self, name: str) -> RemotePath:
+        """Return the path of another entry of the collection above."""
+        return _unchecked((*self.parts[:-1], name))
+
     def join(self, parts: Iterable[str]) -> RemotePath:
         """Return the path that these names lead to from here."""
         return RemotePath((*self.parts, *parts))

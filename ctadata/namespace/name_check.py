@@ -63,6 +63,9 @@ class NameCheck:
         Raises:
             Unsupported: The store could not send it back.
         """
+        text = str(path)
+        if text.isascii() and text.isprintable():  # as nearly every path: no rule below concerns it
+            return
         refuse_undecodable(path)
         if refusal := control_character_error(self._store.features, path):
             raise refusal

@@ -34,7 +34,7 @@ def control_character_error(features: Features, path: RemotePath) -> Unsupported
 
 def is_rewritten_by_nfc(features: Features, path: RemotePath) -> bool:
     """Return whether the server writes the path differently when it asks its pools."""
-    return features.normalizes_paths and bool(first_changed_by_nfc(str(path)))
+    return features.normalizes_paths and not (text := str(path)).isascii() and bool(first_changed_by_nfc(text))
 
 
 def unserved_path_error(path: RemotePath) -> Unsupported:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
@@ -63,22 +64,22 @@ def read_directory(run: Run, source: UploadSource) -> Contents:
     Raises:
         LocalError: The directory cannot be read.
     """
-    tree, contents = source.tree or Path(), Contents()
+    tree, contents, filters = source.tree or Path(), Contents(), run.rules.filters if run.rules.filters else None
     with local_errors(tree), os.scandir(tree) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            contents.names.add(entry.name)
-            if not _is_selected(run, entry, source):
+        for entry in sorted(entries, key=attrgetter("name")):
+            name, is_directory = entry.name, _is_directory(entry)
+            contents.names.add(name)
+            if filters and not (filters.enters if is_directory else filters.takes)((*source.inside, name)):
                 continue
-            local, target = tree / entry.name, source.target / entry.name
-            why = why_entry_special(entry, follow_links=run.rules.follow_links)
-            if not why and _is_circle(entry, source):
+            local, why = tree / name, why_entry_special(entry, follow_links=run.rules.follow_links)
+            if not why and is_directory and entry.is_symlink() and _is_circle(entry, source):
                 why = CIRCLE
             if why:
-                pass_over(run, target, local, why)
-            elif _is_directory(entry):
-                contents.folders.append((local, entry.name))
-            elif not entry.name.startswith(TEMPORARY_PREFIX):
-                contents.files.append((local, entry.name))
+                pass_over(run, source.target / name, local, why)
+            elif is_directory:
+                contents.folders.append((local, name))
+            elif not name.startswith(TEMPORARY_PREFIX):
+                contents.files.append((local, name))
     return contents
 
 
@@ -106,11 +107,6 @@ def pass_over(run: Run, target: RemotePath, local: Path, why: str) -> None:
     run.end(passed_outcome(target, local, why, skip_special=run.rules.skip_special))
 
 
-def _is_selected(run: Run, entry: os.DirEntry[str], source: UploadSource) -> bool:
-    inside = (*source.inside, entry.name)
-    return run.rules.filters.enters(inside) if _is_directory(entry) else run.rules.filters.takes(inside)
-
-
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -119,9 +115,7 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_circle(entry: os.DirEntry[str], source: UploadSource) -> bool:
-    """Return whether an entry is a link to a directory that the walk has come through."""
-    if not (entry.is_symlink() and _is_directory(entry)):
-        return False
+    """Return whether a link to a directory leads to one that the walk has come through."""
     status = entry.stat()
     return (status.st_dev, status.st_ino) in source.ancestors | {directory_identity(Path(entry.path).parent)}
 

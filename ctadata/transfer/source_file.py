@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -18,11 +17,10 @@ from ctadata.transfer.record_digests import StreamDigest, stream_digest
 from ctadata.transfer.run import Run
 
 
-@contextlib.contextmanager
-def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
-    """Open a regular file for reading.
+def open_file(local: Path) -> tuple[int, os.stat_result]:
+    """Open a regular file for reading; the caller closes it.
 
-    Yields:
+    Returns:
         Its descriptor and its stat(2).
 
     Raises:
@@ -32,13 +30,11 @@ def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
         fd = system.open_file(local, os.O_RDONLY, follow=True)  # the check for a regular file follows
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=escape_unprintable(str(local))) from error
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise LocalError("local: not a regular file", path=escape_unprintable(str(local)))
-        yield fd, status
-    finally:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
         os.close(fd)
+        raise LocalError("local: not a regular file", path=escape_unprintable(str(local)))
+    return fd, status
 
 
 @dataclass(slots=True)
@@ -100,7 +96,8 @@ class FileSource:
         Raises:
             LocalError: The file has changed since it was opened; raised instead of the last bytes.
         """
-        limit = self.run.rules.block_size(limit)
+        if self.run.rules.rate is not None:
+            limit = self.run.rules.block_size(limit)
         block = system.pread(self.fd, min(limit, self.size - self.offset), self.offset)
         self.offset += len(block)
         if self.offset == self.size or not block:

@@ -148,7 +148,7 @@ class UploadAttempts:
             raise self._may_not_replace()
         if not self.rights.may_move:
             return self._put_new_name(step)
-        temporary = self.target.parent / temp_names.new_name()
+        temporary = self.target.with_name(temp_names.new_name())
         try:
             self._write(temporary)
             return self._move(temporary, step)

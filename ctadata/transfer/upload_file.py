@@ -51,7 +51,8 @@ def upload_file(
         AlreadyExists: A collection has the target's name.
         CtadataError: What the store raises.
     """
-    with open_file(local) as (fd, status):
+    fd, status = open_file(local)
+    try:
         send = functools.partial(upload_open_file, run, rights, fd, status, local, target)
         if is_seen or target in run.found:
             return send(run.found.get(target, existing))
@@ -59,6 +60,8 @@ def upload_file(
             with contextlib.suppress(AlreadyExists):
                 return send(None, is_seen=False)
         return send(_find_file(run, target))
+    finally:
+        os.close(fd)
 
 
 def _may_send_unseen(run: Run, local: Path, target: RemotePath, size: int) -> bool:

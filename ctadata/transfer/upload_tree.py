@@ -39,10 +39,7 @@ from ctadata.transfer.name_collisions import folded, refuse_other_spelling
 from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.source_file import planned_size
-from ctadata.transfer.special_files import (
-    NOT_UTF8,
-    is_utf8,
-)
+from ctadata.transfer.special_files import NOT_UTF8, is_utf8
 from ctadata.transfer.upload_attempt import Rights
 from ctadata.transfer.upload_task import UploadItem, upload_task
 
@@ -188,7 +185,8 @@ def _expand(
         contents.files = [each for each in contents.files if _may_have_name(run, source.target, *each)]
         ancestors = source.ancestors | {directory_identity(source.tree)} if source.tree else source.ancestors
         is_empty = not (contents.files or contents.folders)
-        contents.files = [each for each in contents.files if division.take(_File(source, *each))]
+        if run.rules.shard.count > 1:
+            contents.files = [each for each in contents.files if division.take(_File(source, *each))]
         is_needed = run.rules.shard.count == 1 or contents.files or is_empty
         existing = _list_collection(run, source, contents, extraneous) if is_needed else {}
     except CtadataError as error:
@@ -239,6 +237,8 @@ def _descend(run: Run, source: UploadSource, existing: Entry | None, give: _Give
 
 def _may_have_name(run: Run, collection: RemotePath, local: Path, name: str) -> bool:
     """Return whether a file may get this name; if not, report that before the collection is made for it."""
+    if name.isascii() and name.isprintable():
+        return True
     try:
         run.names.check(collection / name, tries=False)
     except Unsupported as error:

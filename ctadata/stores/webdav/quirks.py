@@ -27,7 +27,8 @@ class Quirks(NamedTuple):
 
     def check(self, path: RemotePath) -> None:
         """Raise Unsupported for a path that this server would take for another one."""
-        _refuse(path, self.impossible, "this server stores no name that holds {}")
+        if self.impossible:
+            _refuse(path, self.impossible, "this server stores no name that holds {}")
 
     def destination(self, url: str, path: RemotePath) -> str:
         """Return the value of the header `Destination` for `path`, as latin-1 text.
@@ -40,7 +41,8 @@ class Quirks(NamedTuple):
             Unsupported: The server would take it for another path.
         """
         self.check(path)
-        _refuse(path, self.cut, "this server may take a name that holds {} for another name")
+        if self.cut:
+            _refuse(path, self.cut, "this server may take a name that holds {} for another name")
         if not self.raw:
             return url
         raw = unquote_to_bytes(url).decode("latin-1")
@@ -68,7 +70,7 @@ def find_quirks(server: str | None) -> Quirks:
 
 
 def _refuse(path: RemotePath, characters: str, words: str) -> None:
-    refused = sorted(set(characters).intersection(*[set().union(*path.parts)])) if characters else []
+    refused = sorted(set(characters).intersection(*[set().union(*path.parts)]))
     if refused:
         hint = "letters, digits and . _ - are understood everywhere"
         raise Unsupported(words.format(" and ".join(map(escape_unprintable, refused))), hint=hint, path=str(path))

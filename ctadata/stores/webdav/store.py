@@ -97,12 +97,9 @@ class WebDAVStore:
 
     def open(self, path: RemotePath) -> HttpReader:
         """Return a reader of a file. No request is sent before the first `send`."""
-        requested_digests = want_digest_header() if self.features.digests else None
+        client, digests = self._client, want_digest_header() if self.features.digests else None
         explain = functools.partial(self._explain, path)
-        url = self._url(path)
-        return HttpReader(
-            self._client, url, path, self._size, requested_digests, explain=explain, mover_client=self._client
-        )
+        return HttpReader(client, self._url(path), path, self._size, digests, explain=explain, mover_client=client)
 
     def _explain(self, path: RemotePath, error: CtadataError) -> CtadataError:
         return explain_read_error(error, path, self.features, self.info) if self.features.hides_forbidden else error
@@ -118,8 +115,8 @@ class WebDAVStore:
         headers = {}
         if new:
             headers["If-None-Match"] = "*"
-        if self.features.keeps_mtime and source.mtime is not None:
-            headers["X-OC-Mtime"] = str(int(source.mtime))
+        if self.features.keeps_mtime and (mtime := source.mtime) is not None:
+            headers["X-OC-Mtime"] = str(int(mtime))
         if "adler32" in self.features.digests:
             headers["Want-Digest"] = "adler32"
         try:
@@ -238,7 +235,7 @@ class WebDAVStore:
         has to be encoded, this method looks the new name up afterwards, and raises CtadataError if the server gave the
         file another name.
         """
-        with add_path_to_errors(source):
+        try:
             if source == target:
                 raise UsageError("a file cannot be moved onto itself")
             before = self._entry(target) if replace else None
@@ -255,6 +252,9 @@ class WebDAVStore:
                     raise NotFound("the directory above does not exist", path=str(target), status=409) from error
                 raise
             self._check_new_name(target, before)
+        except CtadataError as error:
+            add_path(error, source)
+            raise
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:
         """Rename a collection; see `Store.move_tree`.
@@ -287,7 +287,7 @@ class WebDAVStore:
 
     def _check_new_name(self, target: RemotePath, before: Entry | None) -> None:
         """Raise CtadataError if an encoded name still stands for the same as before the move."""
-        if _is_plain(target) or self._quirks_for(target).proven:
+        if self._quirks_for(target).proven or _is_plain(target):
             return
         if self._repeat_until(lambda: self._entry(target), lambda after: after != before) == before:
             hint = "letters, digits and . _ - are understood everywhere"
