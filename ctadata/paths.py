@@ -1,4 +1,4 @@
-"""RemotePath and TypedPath: the one module that handles slashes, percent-encoding, `~` and home; also local names."""
+"""RemotePath and TypedPath: the one module that handles slashes, percent-encoding, `~` and home."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from ctadata.errors import LocalError, NotFound, UsageError
+from ctadata.errors import NotFound, UsageError
 from ctadata.printable import escape_unprintable
 
 TEMPORARY_PREFIX = ".ctadata-"
@@ -29,7 +29,6 @@ _USERINFO = re.compile(
 )  # also for a password with a slash, and for one slash in place of two
 _NO_NAMES = ("", ".", "..")
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # needs no encoding, as most names
-_DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # Windows opens a device, in every directory
 
 
 def missing_file_error(path: str) -> NotFound:
@@ -198,38 +197,9 @@ def refuse_userinfo(text: str) -> None:
         )
 
 
-def check_local_name(name: str, *, windows: bool = os.name == "nt") -> str:
-    """Return `name` if a local file may have this name.
-
-    Args:
-        name: The name, without directories.
-        windows: Apply the rules of Windows.
-
-    Raises:
-        LocalError: The name would lead to another directory, or the encoding of the file system (from the locale) has
-            no letters for it, or has the same bytes for another name.
-    """
-    bad = name in ("", ".", "..") or "/" in name or "\0" in name
-    bad = bad or not (name.isascii() or _is_encodable(name))
-    if windows:
-        bad = bad or any(c in '\\:*?"<>|' or c < " " for c in name) or name[-1:] in (".", " ")
-        bad = bad or bool(_DEVICE.fullmatch(name.partition(".")[0].rstrip()))
-    if bad:
-        raise LocalError("no local file can have this name", path=escape_unprintable(name))
-    return name
-
-
 def shorten(text: str) -> str:
     """Return the beginning of a text that is too long for a message, and any other text unchanged."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _is_encodable(name: str) -> bool:
-    """Whether a directory would list exactly the name that a file was created with."""
-    try:
-        return os.fsdecode(os.fsencode(name)) == name
-    except UnicodeEncodeError:
-        return False
 
 
 NO_HOME = Path("/nonexistent")

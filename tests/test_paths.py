@@ -1,21 +1,19 @@
-"""Remote paths, typed paths, and the check of local names."""
+"""Remote paths and typed paths."""
 
 import os
 import posixpath
-from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctadata.errors import LocalError, UsageError
+from ctadata.errors import UsageError
 from ctadata.paths import (
     TEMPORARY_PREFIX,
     Anchor,
     RemotePath,
     TypedPath,
-    check_local_name,
     first_changed_by_nfc,
     first_control_character,
     refuse_userinfo,
@@ -178,34 +176,6 @@ def test_the_local_home_that_a_shell_put_in_is_refused_with_the_right_spelling()
 def test_if_home_is_the_root_no_path_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/")
     assert TypedPath.parse("/a").anchor is Anchor.ROOT
-
-
-# --- local_name ---
-
-
-@given(st.one_of(NAME, DOTS, st.sampled_from(["", ".", "..", "a/b", "/", "\0", "../x"])))
-def test_a_local_name_never_leads_anywhere(name: str) -> None:
-    try:
-        kept = check_local_name(name, windows=False)
-    except LocalError:
-        return
-    assert kept == name
-    assert (Path("/target") / kept).parent == Path("/target")
-    assert posixpath.normpath(posixpath.join("/target", kept)) == "/target/" + name
-
-
-@pytest.mark.parametrize(
-    "name", ["a\\b", "C:", "c:x", "a:stream", "x\n", "trailing.", "trailing ", "a?", "CON", "nul.txt", "Com1.a.b"]
-)
-def test_names_that_mean_something_else_on_windows(name: str) -> None:
-    with pytest.raises(LocalError):
-        check_local_name(name, windows=True)
-    assert check_local_name(name, windows=False) == name
-
-
-@pytest.mark.parametrize("name", ["a.txt", ".hidden", "CONTENT", "com10", "ü"])
-def test_names_that_are_fine_everywhere(name: str) -> None:
-    assert check_local_name(name, windows=True) == name
 
 
 # --- printable ---

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, ConfigError, LocalError, NotFound, UsageError
+from ctadata.local_names import check_local_name
 from ctadata.namespace.digests import get_digests
 from ctadata.namespace.du import measure_deletion
 from ctadata.namespace.filters import Filters
@@ -22,7 +23,7 @@ from ctadata.namespace.mkdir import make_directory
 from ctadata.namespace.name_check import check_for_others
 from ctadata.namespace.remove import drop_nested, refuse_home, remove
 from ctadata.namespace.rename import plan_renames, rename
-from ctadata.paths import RemotePath, check_local_name
+from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.session import Session
 from ctadata.stores.described import Describes

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ctadata.entries import Entry
-from ctadata.paths import check_local_name
+from ctadata.local_names import check_local_name
 from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
 from ctadata.transfer.dir_cache import DirCache
 from ctadata.transfer.download_file import download_file

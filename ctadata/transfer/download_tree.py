@@ -10,8 +10,9 @@ from typing import Protocol, TypeGuard
 
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
+from ctadata.local_names import check_local_name
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import TEMPORARY_PREFIX, RemotePath, check_local_name
+from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.shards import Division
 from ctadata.stores.channel import for_each

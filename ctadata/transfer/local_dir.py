@@ -31,7 +31,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from ctadata import system
-from ctadata.paths import TEMPORARY_PREFIX, check_local_name
+from ctadata.local_names import check_local_name
+from ctadata.paths import TEMPORARY_PREFIX
 from ctadata.transfer import resume_journal, temp_names
 from ctadata.transfer.openat import make_directory
 from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_error, local_errors

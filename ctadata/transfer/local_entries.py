@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ctadata import system
 from ctadata.errors import AlreadyExists
-from ctadata.paths import check_local_name
+from ctadata.local_names import check_local_name
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.openat import open_directory

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from ctadata.errors import LocalError
-from ctadata.paths import NO_HOME, check_local_name
+from ctadata.local_names import check_local_name
+from ctadata.paths import NO_HOME
 
 COMMAND = [sys.executable, "-m", "ctadata"]
 WRITERS = [

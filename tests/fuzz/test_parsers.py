@@ -25,8 +25,9 @@ from ctadata.http import failures, redirects
 from ctadata.http.messages import Headers, Response
 from ctadata.http.rest import JsonResponse
 from ctadata.listed_paths import Listed
+from ctadata.local_names import check_local_name
 from ctadata.namespace.external_sort import name_key
-from ctadata.paths import RemotePath, TypedPath, check_local_name
+from ctadata.paths import RemotePath, TypedPath
 from ctadata.printable import escape_unprintable
 from ctadata.stores import dates
 from ctadata.stores.dcache import frontend, json_fields
