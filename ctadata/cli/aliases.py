@@ -22,7 +22,7 @@ ALIASES = {
 
 SORT_WORDS = ("name", "size", "time")
 """The words after `--sort` that are a key and no path."""
-CP, HELP, VERSION, RUNS = "cp", "help", "version", "runs"
+CP, HELP, VERSION = "cp", "help", "version"
 
 
 def resolve_alias(arguments: list[str], commands: Mapping[str, Any], ctx: Any) -> list[str]:
@@ -65,12 +65,6 @@ def join_sort_key(arguments: list[str]) -> list[str]:
 def _is_meant_as_key(word: str, before: list[str]) -> bool:
     alike = word.isalpha() and get_close_matches(word.lower(), SORT_WORDS, 1, ALIKE)
     return word in SORT_WORDS or (bool(alike) and word not in before)
-
-
-def complete_runs(arguments: list[str]) -> list[str]:
-    """Return the arguments of `runs list` for a `runs` that names neither its command nor asks for help."""
-    word, *rest = arguments
-    return arguments if {*rest} & {"list", "show", "-h", "--help"} else [word, "list", *rest]
 
 
 def alias_meanings(commands: Mapping[str, Any]) -> dict[str, str]:

@@ -131,8 +131,6 @@ class _Sections(PlainGroup):
         if args[1:] == ["-h"]:  # list and du have an option -h; alone, it is help everywhere
             args = [args[0], "--help"]
         args = aliases.resolve_alias(args, self.commands, ctx)
-        if args[0] == aliases.RUNS and not ctx.resilient_parsing:
-            args = aliases.complete_runs(args)
         if args[0] == "list":
             args = aliases.join_sort_key(args)
             ctx.meta[KEYS_HERE] = aliases.SORT_WORDS if args[-1] == "--sort" else ()

@@ -61,6 +61,7 @@ DIRECT_COMMANDS: Sections = {
         "put": CommandEntry("put", "put", "Put files, verified."),
         "sync": CommandEntry("sync", "sync", "Make a directory equal to another one."),
         "copy": CommandEntry("copy", "copy", "Copy files from one site to another, past this machine."),
+        "runs": CommandEntry("runs", "runs", "List or show running transfers, and the last ones."),
         "runs list": CommandEntry("runs", "list_runs", "List the transfers that go on, and the last ones."),
         "runs show": CommandEntry("runs", "show_run", "Show a transfer that goes on, or one of the last ones."),
         "verify": CommandEntry("verify", "verify", "Verify the files of a receipt."),
@@ -170,7 +171,6 @@ PLATFORM_COMMANDS: Sections = {
 GROUP_HELP = {
     "token": "Explain a token.",
     "credentials": "Import, show or forget the access key of an S3 profile.",
-    "runs": "List or show running transfers, and the last ones.",
     "receipts": "Merge or add up the receipts of many runs.",
     "multipart": "List or abort uploads in parts that have not ended.",
     "cache": "List or clear the records and the copies on this machine.",

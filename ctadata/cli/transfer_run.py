@@ -152,8 +152,8 @@ def run_work(
         if log:
             log.write("error" if summary.errors else "info", "end", f"{state}: {words}", size=summary.size)
         if record:
-            destination = _destination(summary, output.action).removeprefix(" to ") or None
-            record.end(state, None if stopped else summary.exit_code, words, destination)
+            code = None if stopped else summary.exit_code
+            record.end(state, code, words, _destination(summary, output.action) or None)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
     if not (common.quiet or output.dry_run or output.action == "verify"):
@@ -260,7 +260,8 @@ def summary_counts(summary: Summary, seconds: float, action: str = "get") -> lis
         rate = f", {units.rate(moved / seconds)}" if moved >= MIN_SIZE_FOR_RATE and seconds else ""
         verb = "verified" if action == "verify" else "done"
         size = f"{units.size(summary.size)}{resumed} in {units.duration(seconds)}{rate}"
-        words.append(f"{units.files(summary.done)} {verb} ({size}){_destination(summary, action)}")
+        destination = _destination(summary, action)
+        words.append(f"{units.files(summary.done)} {verb} ({size}){destination and f' to {destination}'}")
     for why, count in summary.skips.items():
         words.append(f"{units.files(count)} skipped, {'equal already' if why == 'equal' else why}")
     if summary.deleted:
@@ -269,14 +270,14 @@ def summary_counts(summary: Summary, seconds: float, action: str = "get") -> lis
 
 
 def _destination(summary: Summary, action: str) -> str:
-    """Return ` to <path>`: the file that was moved, or the directory that holds all of them; empty for a pipe."""
+    """Return the path of the file that was moved, or of the directory that holds all of them; empty for a pipe."""
     if action == "get" and summary.local_top.parts is not None:
         path = os.path.abspath("/".join(summary.local_top.parts))  # noqa: PTH100
     elif action in ("put", "copy") and summary.remote_top.parts is not None:
         path = "/" + "/".join(summary.remote_top.parts)
     else:
         return ""
-    return f" to {escape_unprintable(path)}"
+    return escape_unprintable(path)
 
 
 def _remaining_counts(summary: Summary) -> list[str]:

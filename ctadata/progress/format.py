@@ -129,13 +129,14 @@ def status_line(snapshot: Snapshot) -> str:
 
 
 def status_lines(snapshot: Snapshot) -> list[str]:
-    """Return where a run stands: its `status_line`, then a line for each of the first `SHOWN` files in transfer."""
+    """Return where a run stands: its `status_line`, then the `active_lines`."""
+    return [status_line(snapshot), *active_lines(snapshot)]
+
+
+def active_lines(snapshot: Snapshot) -> list[str]:
+    """Return a line for each of the first `SHOWN` files in transfer, and one that counts the others."""
     more = len(snapshot.active) - SHOWN
-    return [
-        status_line(snapshot),
-        *(file_line(*file) for file in snapshot.active[:SHOWN]),
-        *([f"  and {more} more"] if more > 0 else []),
-    ]
+    return [*(file_line(*file) for file in snapshot.active[:SHOWN]), *([f"  and {more} more"] if more > 0 else [])]
 
 
 def file_line(name: str, moved: int, size: int = 0) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 from ctadata.progress.counting import CountingReporter
-from ctadata.progress.format import SHOWN, file_line, outcome_line
+from ctadata.progress.format import active_lines, outcome_line
 from ctadata.progress.periodic import Periodic
 from ctadata.progress.tally import Snapshot
 from ctadata.transfer.report import Outcome, State
@@ -144,7 +144,8 @@ class _Terminal:
 
 def draw(snapshot: Snapshot) -> RenderableType:
     """Return the picture of one moment: the counts, the bar, and the files in transfer."""
-    return Group(_counts(snapshot), _bar(snapshot), *map(_file, snapshot.active[:SHOWN]), *_more(snapshot))
+    active = (Text(line, no_wrap=True, overflow="ellipsis") for line in active_lines(snapshot))
+    return Group(_counts(snapshot), _bar(snapshot), *active)
 
 
 def _counts(snapshot: Snapshot) -> Text:
@@ -169,12 +170,3 @@ def _bar(snapshot: Snapshot) -> RenderableType:
         f"{units.duration(snapshot.left)} left" if math.isfinite(snapshot.left) else "",
     )
     return grid
-
-
-def _file(file: tuple[str, int, int]) -> RenderableType:
-    return Text(file_line(*file), no_wrap=True, overflow="ellipsis")
-
-
-def _more(snapshot: Snapshot) -> list[Text]:
-    more = len(snapshot.active) - SHOWN
-    return [Text(f"  and {more} more", style="dim")] if more > 0 else []

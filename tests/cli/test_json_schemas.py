@@ -49,6 +49,7 @@ RUNS = {
     "config": [""],
     "doctor": ["--write"],
     "cache list": [""],
+    "runs": [""],
     "runs list": [""],
     "runs show": ["{id}"],
 }

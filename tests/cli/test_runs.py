@@ -146,5 +146,7 @@ def test_a_run_that_is_not_there_is_one_line(run, folder, arguments, code):
 
 def test_no_record_is_no_error(run, folder):
     assert run("runs").err == "cta-data-direct: there is no record of a run\n"
+    assert run("runs", "--json").out == ""
+    assert "stands after runs list" in run("runs", "--json", "list", check=2).err
     assert run("runs", "list", "--json").out == ""
     assert "show" in run("runs", "--help").out

@@ -1,4 +1,4 @@
-"""The commands `runs list` and `runs show`: the transfers that go on, and the last ones."""
+"""The commands `runs`, `runs list` and `runs show`: the transfers that go on, and the last ones."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ctadata.cli import options
 from ctadata.cli.entry_lines import size_text, time_text
 from ctadata.cli.output import PROGRAM, format_rfc3339, say, write_json, write_line
 from ctadata.cli.run_records import LOST, RUNNING, RunRecord, find_record, read_records
+from ctadata.errors import UsageError
 from ctadata.printable import escape_unprintable
 from ctadata.process_identity import host_name
 from ctadata.progress import units
@@ -27,12 +28,24 @@ RunId = Annotated[
 ]
 
 
+def runs(ctx: typer.Context, json: options.Json = False) -> None:
+    """List or show running transfers, and the last ones.
+
+    \b
+      cta-data-direct runs                 the same as runs list
+      cta-data-direct runs show 6f1a2c
+    """
+    if ctx.invoked_subcommand is None:
+        list_runs(ctx, json)
+    elif json:
+        raise UsageError(f"--json stands after runs {ctx.invoked_subcommand}")
+
+
 def list_runs(ctx: typer.Context, json: options.Json = False) -> None:
     """List the transfers that go on, and the last ones.
 
     \b
-      cta-data-direct runs
-      cta-data-direct runs show 6f1a2c
+      cta-data-direct runs list
 
     Each line has the id, the beginning, the state, the percentage, files, bytes
     and the command line, then the receipt. A run whose process is gone without
