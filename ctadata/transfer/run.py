@@ -323,7 +323,8 @@ class Run:
             self.reporter.started(str(task.remote), task.size)
         try:
             outcome = task.work()
-        except Stopped:
+        except Stopped as error:
+            self.summary.remarks += [f"{escape_unprintable(str(task.remote))}: {error.hint}"] if error.hint else []
             return
         except CtadataError as error:
             error.path = error.path or escape_unprintable(str(task.remote))

@@ -6,6 +6,10 @@ import hashlib
 import json
 import random
 import re
+import signal
+import subprocess
+import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -626,3 +630,61 @@ def test_a_source_that_changes_after_the_look_is_not_copied(site):
     assert end.code
     assert [item["Key"] for item in site.client.list_objects_v2(Bucket=site.bucket)["Contents"]] == ["d/a"]
     assert content_of(site, "d/a") == b"second"
+
+
+SMALL_PARTS = """
+import sys
+from ctadata.__main__ import main
+from ctadata.stores.s3 import multipart
+
+multipart.DEFAULT_PART_SIZE = int(sys.argv.pop(1))
+sys.argv[0] = "cta-data-direct"
+main()
+"""
+
+
+def interrupt_in(site: Site, request: str, *arguments: str) -> str:
+    """Start a command, send it SIGINT when the server has answered this request, and return what it wrote."""
+    interrupted, real = threading.Event(), site.stub.pass_on
+
+    def pass_on(asked):
+        answer = real(asked)
+        if request in asked.target and not interrupted.is_set():
+            interrupted.set()
+            process.send_signal(signal.SIGINT)
+        return answer
+
+    site.stub.pass_on = pass_on
+    command = [sys.executable, "-c", SMALL_PARTS, str(PART), *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    _, err = process.communicate(timeout=300)
+    site.stub.pass_on = real
+    assert process.returncode == 130, err
+    return err
+
+
+def parts_of(site: Site) -> list[int]:
+    """Return the numbers of the parts that the server got since the last `forget`, in order."""
+    asked = [re.search("partNumber=([0-9]+)", each.target) for each in site.stub.requests("PUT")]
+    return sorted(int(found[1]) for found in asked if found)
+
+
+@pytest.mark.parametrize("options", [(), ("--metadata", "run=8")], ids=["plain", "described"])
+def test_after_ctrl_c_the_same_command_continues_a_large_upload(site, options):
+    """The parts that have arrived stay, and the last lines say so."""
+    content = random.Random(5).randbytes(12 * PART)
+    Path("a").write_bytes(content)
+    command = ("put", "-j1", *options, "a", f"s3://{site.bucket}/d/")
+    err = interrupt_in(site, "partNumber=3", *command)
+    assert f"/{site.bucket}/d/a: what has been sent stays on the storage for the same command" in err
+    assert err.splitlines()[-1].endswith("stopped")
+    assert "the same command continues" in err
+    [upload] = site.client.list_multipart_uploads(Bucket=site.bucket)["Uploads"]
+    arrived = {part["PartNumber"] for part in site.client.list_parts(
+        Bucket=site.bucket, Key="d/a", UploadId=upload["UploadId"])["Parts"]}  # fmt: skip
+    site.stub.forget()
+    site(*command, check=0)
+    assert arrived
+    assert set(parts_of(site)) == set(range(1, 13)) - arrived
+    assert content_of(site, "d/a") == content
+    assert "Uploads" not in site.client.list_multipart_uploads(Bucket=site.bucket)

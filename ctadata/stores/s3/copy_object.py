@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 from ctadata.checksums import OF_PARTS, etag_digests, strongest_digest
 from ctadata.entries import NO_CHECKSUMS
-from ctadata.errors import CtadataError, Forbidden, IntegrityError, NotFound, ServerTrouble, Unsupported
+from ctadata.errors import CtadataError, Forbidden, IntegrityError, NotFound, ServerTrouble, Stopped, Unsupported
 from ctadata.fibers import run_in_thread
 from ctadata.http.messages import NO_HEADERS, Headers, Response
 from ctadata.stores.s3.address import Name
@@ -179,8 +179,10 @@ class _Copying:
         try:
             tags = run_in_thread(lambda: self._copy_ranges(upload, ranges))
             join_parts(self.connection, self.target, upload, dict(enumerate(tags, 1)), new=self.options.new)
-        except BaseException:
+        except BaseException as error:
             self.connection.clean_up(functools.partial(abort_upload, self.connection, self.target, upload))
+            if isinstance(error, Stopped):
+                error.hint = "its copy begins anew"
             raise
 
     def _part_size(self) -> int:

@@ -1,14 +1,15 @@
 """Upload a large file to S3 in parts, several at a time, and resume what an earlier run has uploaded.
 
-The object appears, whole, when the server joins the parts. An upload that ends without that is aborted, because parts
-take up space that no listing shows. Only a broken connection or a killed process leaves parts behind. The next upload
-of the same file finds them and keeps each part whose MD5 equals that of the file's bytes. An upload that does not match
-the file and has not changed for a day is taken for dead, and aborted.
+The object appears, whole, when the server joins the parts. An upload that fails for good is aborted, because parts take
+up space that no listing shows. A broken connection, a login that has ended, a killed process and a user who stops the
+command leave parts behind. The next upload of the same file finds them and keeps each part whose MD5 equals that of the
+file's bytes. An upload that does not match the file and has not changed for a day is taken for dead, and aborted.
 
 If the server's tags of parts are no MD5 (SSE-KMS), the tag of the object proves nothing either. The upload then begins
 anew, with the MD5 of the whole file in the object's metadata. Metadata belong to the beginning of an upload, so this
 costs one more reading of the file. A file on this machine keeps the id of the upload with this MD5: the parts that the
-server has of this id are parts of a file with the same bytes, so the next run sends the others only.
+server has of this id are parts of a file with the same bytes, so the next run sends the others only. It also keeps the
+id of an upload with a description (`put --metadata`), because no server tells the headers of an unfinished upload.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from ctadata.checksums import parts_algorithm
 from ctadata.errors import (
     ConfigError,
     CtadataError,
+    LoginNeeded,
     NotFound,
     ServerTrouble,
+    Stopped,
     TemporaryError,
     TimedOut,
 )
@@ -43,7 +46,14 @@ from ctadata.stores.s3.digests import MD5, PART_SIZE, may_be_md5
 from ctadata.stores.s3.errors import xml_fields
 from ctadata.stores.s3.mtime import MTIME
 from ctadata.stores.s3.state_file import StateFile
-from ctadata.stores.s3.unfinished_uploads import StoredPart, abort_upload, join_parts, list_unfinished
+from ctadata.stores.s3.unfinished_uploads import (
+    BEGINS_ANEW,
+    KEPT,
+    StoredPart,
+    abort_upload,
+    join_parts,
+    list_unfinished,
+)
 
 DEFAULT_PART_SIZE = 32 << 20
 """Bytes of a part if the profile does not say; a file up to this size is uploaded in one piece."""
@@ -219,7 +229,7 @@ def upload_multipart(
         CtadataError: As `Store.write`.
     """
     opaque = connection.quirks.opaque_tags
-    if name.bucket not in opaque and not _journal_of(connection, name).exists():
+    if name.bucket not in opaque and MD5 not in _journal_of(connection, name).read().get("headers", ()):
         try:
             return _upload_once(connection, name, source, size, headers, new=new)
         except _TagsAreOpaque:
@@ -230,7 +240,7 @@ def upload_multipart(
 
 
 def _journal_of(connection: Connection, name: Name) -> StateFile:
-    """Return the file that keeps the id of an unfinished upload to a bucket whose tags are no MD5."""
+    """Return the file that keeps the id of an unfinished upload whose server does not tell enough of it."""
     return StateFile.of("uploads", connection.endpoint.origin, name)
 
 
@@ -245,24 +255,31 @@ def _upload_once(
     whole_md5: bytes | None = None,
 ) -> Written:
     """Upload a source; raise _TagsAreOpaque if the object needs `whole_md5` in its metadata."""
-    # no server tells the headers that an earlier run has sent; our journal does
-    may_resume = whole_md5 or (headers.keys() <= {MTIME, TYPE} and headers.get(TYPE) in (None, guess_type(name.key)))
+    is_plain = headers.keys() <= {MTIME, TYPE} and headers.get(TYPE) in (None, guess_type(name.key))
+    journal = None if is_plain and whole_md5 is None else _journal_of(connection, name)
     evidence = {MD5: base64.b64encode(whole_md5).decode()} if whole_md5 else {PART_SIZE: str(size)}
     headers = {**headers, **evidence}
-    upload = _find_resumable(connection, name, source, size, headers, whole_md5) if may_resume else None
+    upload, may_resume = _find_resumable(connection, name, source, size, headers, whole_md5, journal)
     upload = upload or _create_upload(connection, name, size, headers, whole_md5)
-    if whole_md5:
-        _journal_of(connection, name).try_to_write({"upload": upload.id, **_begun_with(size, headers)})
+    if journal is not None:
+        journal.try_to_write({"upload": upload.id, **_begun_with(size, headers)})
     try:
         run_in_thread(lambda: _upload_parts(upload, source, size))
         written = upload.complete(new=new)
     except (TemporaryError, TimedOut):
         raise  # the next attempt, or the next run, resumes with the parts that are there
+    except (Stopped, LoginNeeded) as error:
+        is_begun = bool(upload.tags or upload.stored)
+        if not (may_resume and is_begun):
+            connection.clean_up(upload.abort)
+        if isinstance(error, Stopped) and is_begun:
+            error.hint = KEPT if may_resume else BEGINS_ANEW
+        raise
     except BaseException:
         connection.clean_up(upload.abort)
         raise
-    if whole_md5:
-        _journal_of(connection, name).delete()
+    if journal is not None:
+        journal.delete()
     return written
 
 
@@ -302,20 +319,30 @@ def _metadata(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _find_resumable(
-    connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str], whole_md5: bytes | None
-) -> _Upload | None:
-    """Return an upload of this very file that an earlier run began, None if there is none; abort the stale ones."""
-    known = _journal_of(connection, name).read() if whole_md5 else {}
+    connection: Connection,
+    name: Name,
+    source: Source,
+    size: int,
+    headers: Mapping[str, str],
+    whole_md5: bytes | None,
+    journal: StateFile | None,
+) -> tuple[_Upload | None, bool]:
+    """Return an upload of this very file that an earlier run began, None if there is none; abort the stale ones.
+
+    The second value says whether a later run can find this upload: False if the server lists no uploads.
+    """
+    known = journal.read() if journal else {}
     own = known.get("upload") if known.items() >= _begun_with(size, headers).items() else None
     try:
         for each in list_unfinished(connection, name):
             upload = _Upload(connection, name, each.id, size, each.stored, _metadata(headers), whole_md5)
-            if each.fits(source, size) and (each.id == own if whole_md5 else each.begins_like(source, size)):
-                return upload
+            is_ours = each.fits(source, size) and (journal is None or each.id == own)
+            if is_ours and (whole_md5 or each.begins_like(source, size)):
+                return upload, True
             if time.time() - each.changed > STALE_AFTER:
                 upload.abort()
-    except (TemporaryError, TimedOut, ConfigError):  # without boto3 the parts cannot be joined
+    except (TemporaryError, TimedOut, ConfigError, Stopped):  # without boto3 the parts cannot be joined
         raise
     except CtadataError:  # the key may not list uploads, or the server cannot: send all of the file
-        return None
-    return None
+        return None, False
+    return None, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import ssl
@@ -17,12 +18,22 @@ from servers.s3_stub import S3Stub, s3_stub
 from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import Bytes, get
 
-from ctadata.errors import AlreadyExists, CtadataError, Forbidden, IntegrityError, LocalError, ServerTrouble, Stopped
+from ctadata.errors import (
+    AlreadyExists,
+    CtadataError,
+    Forbidden,
+    IntegrityError,
+    LocalError,
+    LoginNeeded,
+    ServerTrouble,
+    Stopped,
+)
 from ctadata.paths import RemotePath
 from ctadata.stores.s3 import multipart
 from ctadata.stores.s3.description import UploadDescription
 from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, part_size
 from ctadata.stores.s3.store import S3Store
+from ctadata.stores.s3.unfinished_uploads import BEGINS_ANEW, KEPT
 
 MIB = 1 << 20
 PART = 64 << 10
@@ -280,7 +291,41 @@ def test_a_source_that_fails_leaves_nothing_behind(store, moto_s3, root) -> None
     assert under_way(moto_s3, root) == []
 
 
-def test_a_stopped_upload_is_aborted_when_the_store_is_closed(stub, moto_s3, root) -> None:
+@pytest.mark.parametrize("may_list", [True, False])
+@pytest.mark.parametrize("described", [{}, {"x-amz-meta-run": "8"}], ids=["plain", "described"])
+def test_a_stopped_upload_is_kept_if_the_next_run_can_find_it(
+    stub, moto_s3, root, may_list, described, monkeypatch
+) -> None:
+    monkeypatch.setattr(multipart, "PARALLEL_PARTS", 1)
+    stop = threading.Event()
+
+    class Stopping(Bytes):
+        def part(self, start: int, stop_: int) -> Bytes:
+            part = super().part(start, stop_)
+            if start:
+                part.read = lambda limit, read=part.read: (stop.set(), read(limit))[1]
+            return part
+
+    opened = functools.partial(
+        opened_s3, stub.url, FixedKey("AKIA", "secret"), root=root, region=moto_s3.region, part_size=PART
+    )
+    if not may_list:
+        stub.answer("GET", "uploads", 403, "AccessDenied")
+    with opened(stop=stop) as store:
+        with pytest.raises(Stopped) as stopped:
+            store.with_uploads(UploadDescription(described)).write(A, Stopping(CONTENT))
+        assert stopped.value.hint == (KEPT if may_list else BEGINS_ANEW)
+    assert len(under_way(moto_s3, root)) == may_list
+    assert 1 in sent(stub)
+    stub.forget()
+    with opened() as store:
+        store.with_uploads(UploadDescription(described)).write(A, Bytes(CONTENT))
+        assert get(store, A) == CONTENT
+    assert (1 in sent(stub)) == (not may_list)
+    assert under_way(moto_s3, root) == []
+
+
+def test_an_upload_that_was_stopped_before_its_first_part_leaves_nothing(stub, moto_s3, root) -> None:
     stop = threading.Event()
 
     class Stopping(Bytes):
@@ -291,10 +336,22 @@ def test_a_stopped_upload_is_aborted_when_the_store_is_closed(stub, moto_s3, roo
     with opened_s3(
         stub.url, FixedKey("AKIA", "secret"), root=root, region=moto_s3.region, part_size=PART, stop=stop
     ) as store:
-        with pytest.raises(Stopped):
+        with pytest.raises(Stopped) as stopped:
             store.write(A, Stopping(CONTENT))
-        assert len(under_way(moto_s3, root)) == 1
+        assert (stopped.value.hint, len(under_way(moto_s3, root))) == ("", 1)
     assert under_way(moto_s3, root) == []
+
+
+def test_a_login_that_ends_in_the_middle_keeps_the_parts(store, stub, moto_s3, root) -> None:
+    stub.answer("PUT", "partNumber=3", 400, "ExpiredToken", times=1)
+    with pytest.raises(LoginNeeded):
+        store.write(A, Bytes(CONTENT))
+    assert len(under_way(moto_s3, root)) == 1
+    before = set(sent(stub)) - {3}
+    stub.forget()
+    store.write(A, Bytes(CONTENT))
+    assert not before & set(sent(stub))
+    assert get(store, A) == CONTENT
 
 
 def test_a_new_upload_does_not_replace_a_file(store, moto_s3, root) -> None:
