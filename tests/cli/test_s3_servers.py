@@ -676,7 +676,7 @@ def test_after_ctrl_c_the_same_command_continues_a_large_upload(site, options):
     Path("a").write_bytes(content)
     command = ("put", "-j1", *options, "a", f"s3://{site.bucket}/d/")
     err = interrupt_in(site, "partNumber=3", *command)
-    assert f"/{site.bucket}/d/a: what has been sent stays on the storage for the same command" in err
+    assert f"/{site.bucket}/d/a: its parts stay on the storage for the same command" in err
     assert err.splitlines()[-1].endswith("stopped")
     assert "the same command continues" in err
     [upload] = site.client.list_multipart_uploads(Bucket=site.bucket)["Uploads"]

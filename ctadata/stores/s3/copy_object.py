@@ -15,7 +15,18 @@ from urllib.parse import quote, urlencode
 
 from ctadata.checksums import OF_PARTS, etag_digests, strongest_digest
 from ctadata.entries import NO_CHECKSUMS
-from ctadata.errors import CtadataError, Forbidden, IntegrityError, NotFound, ServerTrouble, Stopped, Unsupported
+from ctadata.errors import (
+    CtadataError,
+    Forbidden,
+    IntegrityError,
+    LoginNeeded,
+    NotFound,
+    ServerTrouble,
+    Stopped,
+    TemporaryError,
+    TimedOut,
+    Unsupported,
+)
 from ctadata.fibers import run_in_thread
 from ctadata.http.messages import NO_HEADERS, Headers, Response
 from ctadata.stores.s3.address import Name
@@ -38,7 +49,8 @@ from ctadata.stores.s3.errors import error_of_code, xml_fields
 from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
 from ctadata.stores.s3.mtime import MTIME
 from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
-from ctadata.stores.s3.unfinished_uploads import abort_upload, join_parts
+from ctadata.stores.s3.state_file import StateFile
+from ctadata.stores.s3.unfinished_uploads import PARTS_STAY, abort_upload, join_parts, list_parts
 
 MIN_PART = 5 << 20
 """The smallest size of a part that is not the last one, in bytes (the page of `MAX_PARTS`)."""
@@ -172,18 +184,44 @@ class _Copying:
         size = self._part_size()
         ranges = [(start, min(start + size, self.size)) for start in range(0, self.size, size)]
         headers = {**self._description(), **self._kept_by_name(), **self._tags(), PART_SIZE: str(size)}
-        response = self._send("POST", "uploads=", headers)
-        upload = response.get("UploadId")
+        journal = StateFile.of("copies", self.connection.endpoint.origin, self.source, self.target)
+        begun = {"etag": self.found.get("ETag"), "part_size": size, "headers": headers}
+        upload, stored = self._find_parts(journal, begun, ranges)
+        upload = upload or self._send("POST", "uploads=", headers).get("UploadId")
         if not upload:
             raise ServerTrouble("the server did not begin the copy in parts")
+        journal.try_to_write({"upload": upload, **begun})
         try:
-            tags = run_in_thread(lambda: self._copy_ranges(upload, ranges))
+            tags = run_in_thread(lambda: self._copy_ranges(upload, ranges, stored))
             join_parts(self.connection, self.target, upload, dict(enumerate(tags, 1)), new=self.options.new)
-        except BaseException as error:
-            self.connection.clean_up(functools.partial(abort_upload, self.connection, self.target, upload))
+        except (TemporaryError, TimedOut, LoginNeeded, Stopped) as error:  # the next attempt continues
             if isinstance(error, Stopped):
-                error.hint = "its copy begins anew"
+                error.hint = PARTS_STAY
             raise
+        except BaseException:
+            self.connection.clean_up(functools.partial(abort_upload, self.connection, self.target, upload))
+            journal.delete()
+            raise
+        journal.delete()
+
+    def _find_parts(
+        self, journal: StateFile, begun: Mapping[str, object], ranges: list[tuple[int, int]]
+    ) -> tuple[str | None, Mapping[int, str]]:
+        """Return the upload that an earlier run has begun of this version, or None, and the tags of its parts."""
+        known = journal.read()
+        upload = known.get("upload")
+        if not (isinstance(upload, str) and begun["etag"] and known.items() >= begun.items()):
+            return None, {}
+        sizes = {number: stop - start for number, (start, stop) in enumerate(ranges, 1)}
+        try:
+            parts = list(list_parts(self.connection, self.target, upload))
+        except (TemporaryError, TimedOut, LoginNeeded, Stopped):
+            raise
+        except CtadataError:
+            return None, {}
+        return upload, {
+            part["PartNumber"]: part["ETag"] for part in parts if part["Size"] == sizes.get(part["PartNumber"])
+        }
 
     def _part_size(self) -> int:
         """Return the part size of the source, or a guess by the number of its parts, so that both have the same tag."""
@@ -204,10 +242,14 @@ class _Copying:
             return None
         return first.get("Content-Length") if first.get("x-amz-mp-parts-count") else None
 
-    def _copy_ranges(self, upload: str, ranges: list[tuple[int, int]]) -> list[str]:
+    def _copy_ranges(self, upload: str, ranges: list[tuple[int, int]], stored: Mapping[int, str]) -> list[str]:
         done = 0
+
+        def copy_range(number: int, start: int, stop: int) -> str:
+            return stored.get(number) or self._copy_range(upload, number, start, stop)
+
         with ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="ctadata-copy") as pool:
-            copies = [pool.submit(self._copy_range, upload, number, *each) for number, each in enumerate(ranges, 1)]
+            copies = [pool.submit(copy_range, number, *each) for number, each in enumerate(ranges, 1)]
             try:
                 for copy, (start, stop) in zip(copies, ranges, strict=True):
                     copy.result()

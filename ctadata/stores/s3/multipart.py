@@ -47,8 +47,8 @@ from ctadata.stores.s3.errors import xml_fields
 from ctadata.stores.s3.mtime import MTIME
 from ctadata.stores.s3.state_file import StateFile
 from ctadata.stores.s3.unfinished_uploads import (
-    BEGINS_ANEW,
-    KEPT,
+    PARTS_ARE_LOST,
+    PARTS_STAY,
     StoredPart,
     abort_upload,
     join_parts,
@@ -273,7 +273,7 @@ def _upload_once(
         if not (may_resume and is_begun):
             connection.clean_up(upload.abort)
         if isinstance(error, Stopped) and is_begun:
-            error.hint = KEPT if may_resume else BEGINS_ANEW
+            error.hint = PARTS_STAY if may_resume else PARTS_ARE_LOST
         raise
     except BaseException:
         connection.clean_up(upload.abort)

@@ -15,10 +15,10 @@ from ctadata.stores.s3.boto3_pages import call_pages
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.head import refuse_existing
 
-KEPT = "what has been sent stays on the storage for the same command; multipart abort deletes it"
-"""The remark about a file whose upload was stopped, and can continue."""
+PARTS_STAY = "its parts stay on the storage for the same command; multipart abort deletes them"
+"""The remark about a file whose upload or copy was stopped, and can continue."""
 
-BEGINS_ANEW = "it begins anew, because the server lists no unfinished uploads to this key"
+PARTS_ARE_LOST = "it begins anew, because the server lists no unfinished uploads to this key"
 """The remark about a file whose upload was stopped, and cannot continue."""
 
 

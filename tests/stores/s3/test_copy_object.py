@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
+import threading
 from urllib.parse import urlencode
 
 import pytest
 from servers import s3_quirks
-from stores.s3.connections import StubbedServer
+from stores.s3.connections import FixedKey, StubbedServer, opened_s3
 
-from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, NotFound, ServerTrouble
+from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, LoginNeeded, NotFound, ServerTrouble, Stopped
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.copy_object import CopyOptions, copy_object
+from ctadata.stores.s3.unfinished_uploads import PARTS_STAY
 
 PART = 5 << 20
 CARRIED = {"ContentType": "text/x", "CacheControl": "no-cache", "ContentDisposition": "inline", "Metadata": {"a": "b"}}
@@ -105,6 +108,52 @@ def test_a_failed_part_leaves_no_upload_and_no_object(at_moto):
         copy_object(at_moto.store.connection, Name(bucket, "a"), Name(bucket, "copied"), CopyOptions(single_limit=PART))
     assert "Uploads" not in at_moto.client.list_multipart_uploads(Bucket=bucket)
     assert [each["Key"] for each in at_moto.client.list_objects_v2(Bucket=bucket)["Contents"]] == ["a"]
+
+
+def copied_parts(s3: StubbedServer) -> list[int]:
+    """Return the numbers of the parts that the server has copied since the last `forget`."""
+    found = [re.search("partNumber=([0-9]+)", asked.target) for asked in s3.stub.requests("PUT")]
+    return sorted(int(number[1]) for number in found if number)
+
+
+def test_a_copy_in_parts_that_breaks_off_continues_if_the_source_is_the_same(at_moto):
+    bucket, body = at_moto.bucket(), random.Random(1).randbytes(2 * PART + 7)
+    source, target, options = Name(bucket, "a"), Name(bucket, "copied"), CopyOptions(single_limit=PART)
+    put_in_parts(at_moto, bucket, "a", body)
+    at_moto.stub.answer("PUT", "partNumber=3", 400, "ExpiredToken")
+    with pytest.raises(LoginNeeded):
+        copy_object(at_moto.store.connection, source, target, options)
+    arrived = set(copied_parts(at_moto)) - {3}
+    assert arrived
+    at_moto.stub.forget()
+    copied = copy_object(at_moto.store.connection, source, target, options)
+    assert set(copied_parts(at_moto)) == {1, 2, 3} - arrived
+    assert copied.algorithm == f"md5-of-parts/{PART}"
+    at_moto.stub.answer("PUT", "partNumber=3", 400, "ExpiredToken", times=1)
+    with pytest.raises(LoginNeeded):
+        copy_object(at_moto.store.connection, source, target, options)
+    other = put_in_parts(at_moto, bucket, "a", body[::-1])
+    at_moto.stub.forget()
+    copied = copy_object(at_moto.store.connection, source, target, options)
+    assert copied_parts(at_moto) == [1, 2, 3]
+    assert copied.response.headers.get("ETag") == other
+
+
+def test_a_stopped_copy_in_parts_says_that_it_continues(at_moto):
+    bucket, stop, real = at_moto.bucket(), threading.Event(), at_moto.stub.pass_on
+    put_in_parts(at_moto, bucket, "a", random.Random(1).randbytes(2 * PART + 7))
+
+    def pass_on(asked):
+        if "partNumber=2" in asked.target:
+            stop.set()
+        return real(asked)
+
+    at_moto.stub.pass_on = pass_on
+    region, key = at_moto.client.meta.region_name, FixedKey("AKIA", "secret")
+    with opened_s3(at_moto.stub.url, key, region=region, stop=stop) as store, pytest.raises(Stopped) as stopped:
+        copy_object(store.connection, Name(bucket, "a"), Name(bucket, "b"), CopyOptions(single_limit=PART))
+    assert stopped.value.hint == PARTS_STAY
+    assert len(at_moto.client.list_multipart_uploads(Bucket=bucket)["Uploads"]) == 1
 
 
 def test_a_failure_inside_a_200_is_a_failure(at_moto):

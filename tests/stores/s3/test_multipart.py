@@ -33,7 +33,7 @@ from ctadata.stores.s3 import multipart
 from ctadata.stores.s3.description import UploadDescription
 from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, part_size
 from ctadata.stores.s3.store import S3Store
-from ctadata.stores.s3.unfinished_uploads import BEGINS_ANEW, KEPT
+from ctadata.stores.s3.unfinished_uploads import PARTS_ARE_LOST, PARTS_STAY
 
 MIB = 1 << 20
 PART = 64 << 10
@@ -314,7 +314,7 @@ def test_a_stopped_upload_is_kept_if_the_next_run_can_find_it(
     with opened(stop=stop) as store:
         with pytest.raises(Stopped) as stopped:
             store.with_uploads(UploadDescription(described)).write(A, Stopping(CONTENT))
-        assert stopped.value.hint == (KEPT if may_list else BEGINS_ANEW)
+        assert stopped.value.hint == (PARTS_STAY if may_list else PARTS_ARE_LOST)
     assert len(under_way(moto_s3, root)) == may_list
     assert 1 in sent(stub)
     stub.forget()
