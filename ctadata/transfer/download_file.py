@@ -24,7 +24,7 @@ from ctadata.transfer.plan import UNMOVED, Step, plan_download, plan_for_taken_l
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import local_version, may_change_unseen, remote_version
 from ctadata.transfer.report import Outcome, State
-from ctadata.transfer.run import SMALL, Run
+from ctadata.transfer.run import Run
 from ctadata.transfer.segmented_download import SegmentedDownload
 from ctadata.transfer.staging import is_on_tape, refuse_tape
 
@@ -70,8 +70,7 @@ def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Pa
     )
     try:
         fetched = SegmentedDownload(run, entry, part)
-        if (entry.size or 0) >= SMALL:  # a small file without room costs one request, and all others no look
-            _check_room(folder, entry, part)
+        _check_room(folder, entry, part)
         fetched.fetch()
         entry = fetched.entry
         streamed = fetched.stream_digest.digests(fetched.segments.size)

@@ -61,6 +61,19 @@ def test_a_file_without_room_is_not_begun_and_the_others_are_downloaded(
     assert (tmp_path / "f").read_text() == "old"
 
 
+def test_a_small_file_without_room_is_not_begun(
+    run: MakeRun, there: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system over the network may refuse its bytes only when it is closed, and it has its name by then."""
+    fields = list(os.statvfs(tmp_path))
+    fields[4] = 0  # f_bavail
+    monkeypatch.setattr(os, "fstatvfs", lambda _: os.statvfs_result(fields))
+    monkeypatch.setattr(there, "open", pytest.fail)
+    [error] = download(run(), [DownloadTarget(there.info(G), tmp_path, (), "g")]).errors
+    assert isinstance(error, StorageFull)
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_run_with_only_a_full_disk_has_its_exit_code(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
     large = dataclasses.replace(there.info(F), size=BEYOND)
     assert download(run(), [DownloadTarget(large, tmp_path, (), "f")]).exit_code == 11
