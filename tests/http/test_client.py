@@ -151,6 +151,19 @@ def test_an_exception_of_a_consumer_is_raised_unchanged(answering, client, error
     assert client(peer).send("GET", peer.url).body == b"hello"
 
 
+def test_a_piece_that_an_exception_keeps_is_no_part_of_a_buffer(answering, client):
+    """Python 3.12.1 crashes when its collector finds a piece of `BytesIO.getbuffer` (python/cpython 111049)."""
+    peer, kept = answering(ok), []
+
+    def consume(block):
+        kept.append(block[1:])
+        raise Odd
+
+    with pytest.raises(Odd):
+        client(peer).send("GET", peer.url, accept=lambda response: consume)
+    assert (kept[0].tobytes(), type(kept[0].obj)) == (b"ello", bytes)
+
+
 def test_a_header_value_cannot_add_another_header(answering, client):
     peer = answering(ok)
     for name, value in [("A", "b\r\nC: d"), ("A\r\nC", "d"), ("A:", "b"), ("A", "日"), ("A", "b\x7f")]:
