@@ -17,6 +17,7 @@ from ctadata.config.resolve import Resolved
 from ctadata.entries import Entry
 from ctadata.errors import UsageError
 from ctadata.http.client import Client
+from ctadata.local_paths import is_directory
 from ctadata.path_lookup import PathLookup
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
@@ -188,7 +189,7 @@ class Session(PathLookup):
         upload_sources: Iterable[UploadSource | InvalidPath]
         if listed is None:
             into = target.endswith("/") or len(local) > 1 or path in (RemotePath(), self._known_home)
-            only_trees = all(Path(source).is_dir() for source in local)
+            only_trees = all(is_directory(Path(source)) for source in local)
             upload_sources = path_mapping.upload_sources(
                 local, path, into=into or (not only_trees and self.is_collection_beside(run, path, Path(local[0])))
             )

@@ -12,6 +12,9 @@ make_debian() { # make_debian RELEASE FOLDER PACKAGES: a small Debian, with the 
     cp /etc/resolv.conf "$2/etc/resolv.conf"
 }
 
-in_chroot() { # in_chroot FOLDER COMMAND [OPTION-OF-CHROOT...]
-    unshare --mount --fork --pid --mount-proc="$1/proc" chroot "${@:3}" "$1" env --unset=TMPDIR HOME=/root LANG=C.UTF-8 /bin/bash -c "$2"
+in_chroot() { # in_chroot FOLDER COMMAND [OPTION-OF-CHROOT...]: with terminals and shared memory of its own
+    unshare --mount --fork --pid --mount-proc="$1/proc" bash -c '
+        mount -t devpts -o newinstance,ptmxmode=0666 devpts "$1/dev/pts" && ln -sf pts/ptmx "$1/dev/ptmx" &&
+            mkdir -p "$1/dev/shm" && mount -t tmpfs tmpfs "$1/dev/shm" &&
+            exec chroot "${@:3}" "$1" env --unset=TMPDIR HOME=/root LANG=C.UTF-8 /bin/bash -c "$2"' in_chroot "$@"
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from ctadata.cli.options import Common
 from ctadata.cli.transfer_run import Work
 from ctadata.errors import UsageError
+from ctadata.local_paths import exists, is_directory
 from ctadata.paths import missing_file_error
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.equality import Compare
@@ -32,7 +33,7 @@ def retry_work(common: Common, action: str, receipts: Sequence[str], rules: Rule
     """
     damaged = rules.compare is Compare.CHECKSUM
     for folder in folders:
-        if not Path(folder).is_dir():
+        if not is_directory(Path(folder)):
             raise UsageError(
                 "--retry-failed takes its files from the receipt, and its arguments are existing local directories",
                 hint="a pattern for several receipts needs quotes",
@@ -73,7 +74,7 @@ def expand_patterns(texts: Sequence[str]) -> list[Path]:
     """
     files: list[Path] = []
     for text in texts:
-        if Path(text).exists():
+        if exists(Path(text)):
             files.append(Path(text))
         elif not glob.has_magic(text):
             raise missing_file_error(text)

@@ -6,6 +6,7 @@ of a good one is worse than none.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 import logging
@@ -227,6 +228,8 @@ class Layered(_PublishedAtTheEnd):
 
     def discard(self) -> None:
         """Throw both away."""
+        with contextlib.suppress(Exception):  # it hands on what it still has, which is thrown away too
+            self._top.detach() if isinstance(self._top, io.TextIOWrapper) else self._top.close()
         self._below.discard()
 
     def commit(self) -> None:
@@ -247,7 +250,7 @@ class Layered(_PublishedAtTheEnd):
     def __del__(self) -> None:
         """Throw away what was never closed."""
         if not self.closed:
-            self._below.discard()
+            self.discard()
 
 
 def open_layers(open_below: Callable[..., CtaWriter], path: str, mode: str, options: dict[str, Any]) -> Layered:

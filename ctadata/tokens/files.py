@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ctadata import system
 from ctadata.errors import CtadataError, LocalError, StorageFull
+from ctadata.local_paths import exists
 from ctadata.paths import NO_HOME
 
 MAX_FILE_SIZE = 1 << 20
@@ -35,7 +36,7 @@ def make_private_directory(path: Path) -> None:
     if path.is_relative_to(NO_HOME):
         raise LocalError("nothing can be stored without a home directory", hint="set HOME", path=str(path))
     try:
-        for missing in [folder for folder in (path, *path.parents) if not folder.exists()][::-1]:
+        for missing in [folder for folder in (path, *path.parents) if not exists(folder)][::-1]:
             with contextlib.suppress(FileExistsError):
                 missing.mkdir(mode=0o700)  # one by one: mkdir(parents=True) uses the umask for the parents
         info = path.lstat()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import LocalError, NotFound, UsageError
+from ctadata.local_paths import exists, is_directory
 from ctadata.paths import RemotePath, missing_file_error, refuse_userinfo
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.download_target import DirectoryTarget, DownloadTarget, NamedEntry, PendingTarget, Target
@@ -255,7 +256,7 @@ def receipt_upload_sources(
     """
 
     def is_tree(local: Path) -> bool:
-        return local.is_dir() and (follow_links or not local.is_symlink())
+        return is_directory(local) and (follow_links or not local.is_symlink())
 
     with_local = [(record.path, record.local) for record in records if record.local is not None]
     yield from (_outside_error(path, local) for path, local in with_local if not _lies_in(local, folders))
@@ -300,13 +301,13 @@ def _refuse_missing(folder: Path) -> None:
 def _is_dir(path: Path) -> bool:
     """Return whether `path` is a directory. Raises LocalError if the system does not say."""
     with local_errors(path):
-        return path.is_dir()
+        return is_directory(path)
 
 
 def _exists(path: Path) -> bool:
     """Return whether `path` exists. Raises LocalError if the system does not say."""
     with local_errors(path):
-        return path.exists()
+        return exists(path)
 
 
 def _is_contents(source: str) -> bool:

@@ -46,8 +46,9 @@ def test_a_link_opens_no_other_file(at_box, box, place, fetch):
     box.files.put(f"/{place}/a", b"content")
     box.files.put(f"/{place}/b", b"other")
     link = at_box("share", f"{place}/a", check=0).out.strip()
-    with pytest.raises(urllib.error.HTTPError, match="403"):
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
         fetch(link.replace("/a?", "/b?"))
+    refused.value.close()
 
 
 def test_the_link_has_the_requested_limits(at_box, box, place):

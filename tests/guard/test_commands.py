@@ -16,7 +16,7 @@ def test_an_old_python_is_refused_in_one_line(tmp_path):
     shutil.copy(HOUSE / "pyproject.toml", tmp_path)
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+    for name in ("python3", "python3.11", "python3.12", "python3.13", "python3.14"):
         (programs / name).write_text(OLD)
         (programs / name).chmod(0o755)
     ran = subprocess.run(

@@ -13,6 +13,7 @@ from ctadata.cli.output import write_json, write_line
 from ctadata.cli.sharing import ShardOption, Sharing
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, UsageError
+from ctadata.local_paths import exists
 from ctadata.namespace.digests import get_digest
 from ctadata.paths import missing_file_error
 from ctadata.transfer.partial_file import local_errors
@@ -83,7 +84,7 @@ def _checked_digest(session: Session, entry: Entry, algorithm: str | None, local
 def _hash_file(local: Path, algorithm: str) -> str:
     work = new_hasher(algorithm)
     with local_errors(str(local)):
-        if not local.exists():
+        if not exists(local):
             raise missing_file_error(str(local))
         with local.open("rb", buffering=0) as file:
             while block := file.read(1 << 20):
