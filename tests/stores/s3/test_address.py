@@ -103,6 +103,7 @@ def test_a_server_without_tls_is_logged(caplog) -> None:
 
 
 def test_the_configuration_of_aws_changes_nothing(moto_s3: MotoS3, monkeypatch, tmp_path) -> None:
+    bucket = moto_s3.bucket()  # boto3 makes it, and reads these variables
     (tmp_path / "config").write_text("[default]\nregion = nowhere-1\ns3 =\n  addressing_style = virtual\n")
     for name, value in {
         "AWS_PROFILE": "nosuch",
@@ -113,7 +114,7 @@ def test_the_configuration_of_aws_changes_nothing(moto_s3: MotoS3, monkeypatch, 
         "AWS_USE_FIPS_ENDPOINT": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    with opened_s3(moto_s3.url, FixedKey("A", "s"), root=f"/{moto_s3.bucket()}", region=moto_s3.region) as store:
+    with opened_s3(moto_s3.url, FixedKey("A", "s"), root=f"/{bucket}", region=moto_s3.region) as store:
         put(store, A, b"x")
         assert names(store, RemotePath()) == {"a"}
         assert get(store, A) == b"x"
