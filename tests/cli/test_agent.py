@@ -146,7 +146,7 @@ def test_ctrl_c_ends_the_wait_for_a_login(cli, fresh):
     terminal = cli.terminal("start-agent", rows=60)
     terminal.expect("Ctrl-C stops")
     terminal.send("\x03")
-    assert terminal.end() == 130
+    assert terminal.end() == 130, terminal.text
     assert "Traceback" not in terminal.text
     assert terminal.text.endswith("cta-data-direct: stopped\n")
 
