@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ctadata.entries import Entry
-from ctadata.errors import AccessError, CtadataError, Forbidden, NotFound, Unsupported, UsageError
+from ctadata.errors import AccessError, CtadataError, Forbidden, Unsupported, UsageError
 from ctadata.namespace.name_check import check_for_others
 from ctadata.paths import RemotePath
 from ctadata.session import Session
 from ctadata.stores.name_rules import refuse_undecodable
-from ctadata.stores.optional import FindsNames
+from ctadata.stores.optional import find_or_none
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.transfer.copy_in_place import CopyInPlace, PlacedCopy
 from ctadata.transfer.plan import Rules
@@ -216,10 +216,7 @@ def copy_target(
         return path / source.name, NOTHING_FOUND
     store, found = target.store, dict[RemotePath, Entry | None]()
     with contextlib.suppress(CtadataError):
-        try:
-            found[path] = store.find_name(path) if isinstance(store, FindsNames) else store.info(path)
-        except NotFound:
-            found[path] = None
+        found[path] = find_or_none(store, path)
     entry = found.get(path)
     return (path / source.name, NOTHING_FOUND) if entry is not None and entry.is_directory else (path, found)
 

@@ -20,7 +20,6 @@ from ctadata.errors import ConfigError
 BLOCKS = st.lists(st.binary(max_size=50), max_size=10)
 HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
-EMPTY_MD5_BASE64 = "1B2M2Y8AsgTpgAmY7PhCfg=="
 
 
 def reference(content: bytes, algorithm: str) -> str:
@@ -44,9 +43,6 @@ def reflected_crc(content: bytes, bits: int, polynomial: int) -> str:
         for _ in range(8):
             value = value >> 1 ^ (polynomial if value & 1 else 0)
     return f"{value ^ ones:0{bits // 4}x}"
-
-
-IN_HEADERS = [name for name in STRONGEST_FIRST if not name.startswith("crc")]
 
 
 @pytest.mark.parametrize("algorithm", STRONGEST_FIRST)

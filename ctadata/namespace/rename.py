@@ -11,7 +11,7 @@ from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
 from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.optional import FindsNames, MovesEntries
+from ctadata.stores.optional import MovesEntries, find_or_none
 from ctadata.stores.tree_renames import RenamesByCopy, TreeRename
 
 
@@ -47,7 +47,7 @@ def plan_renames(
         UsageError: Two entries have the same name, or `target` is a file and has to be a directory.
         NotFound: There is no directory `target`, and there has to be one.
     """
-    existing = _look(store, target)
+    existing = find_or_none(store, target)
     if len(sources) == 1 and isinstance(store, RenamesByCopy) and store.has_begun_rename(sources[0].path, target):
         return [PlannedRename(sources[0], target)]
     into = into or len(sources) > 1
@@ -109,18 +109,10 @@ def rename(store: Store, renaming: PlannedRename, *, replace: bool = False, jobs
 
 def _move_file(store: Store, renaming: PlannedRename, *, replace: bool) -> None:
     entry, target = renaming.entry, renaming.target
-    existing = renaming.existing if renaming.is_seen else _look(store, target)  # XRootD replaces a file unasked
+    existing = renaming.existing if renaming.is_seen else find_or_none(store, target)  # XRootD replaces a file unasked
     if existing is not None and (existing.is_directory or not replace):
         raise AlreadyExists("the name is taken", path=str(target))
     if isinstance(store, MovesEntries):
         store.move_entry(entry, target, replace=existing is not None)
     else:
         store.move(entry.path, target, replace=replace)
-
-
-def _look(store: Store, path: RemotePath) -> Entry | None:
-    find = store.find_name if isinstance(store, FindsNames) else store.info
-    try:
-        return find(path)
-    except NotFound:
-        return None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ctadata.entries import Entry
+from ctadata.errors import NotFound
 from ctadata.paths import RemotePath
+
+if TYPE_CHECKING:
+    from ctadata.stores.base import Store
 
 
 @runtime_checkable
@@ -43,6 +47,18 @@ class FindsNames(Protocol):
             NotFound: Nothing has this name.
             Forbidden: The user may not find out.
         """
+
+
+def find_or_none(store: Store, path: RemotePath) -> Entry | None:
+    """Return the entry of a name, with one request if the store can; None if nothing has this name.
+
+    Raises:
+        CtadataError: What the store raises, except NotFound.
+    """
+    try:
+        return store.find_name(path) if isinstance(store, FindsNames) else store.info(path)
+    except NotFound:
+        return None
 
 
 @runtime_checkable

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from ctadata.errors import Forbidden, NotFound
+from ctadata.errors import Forbidden
 from ctadata.paths import RemotePath
-from ctadata.stores.optional import FindsNames
+from ctadata.stores.optional import find_or_none
 from ctadata.transfer.run import Run
 
 _ENDING = re.compile(r"\.[A-Za-z]\w*")  # .h5, and not the .2 of release-1.2
@@ -27,17 +27,14 @@ def is_directory_target(run: Run, target: RemotePath, local: Path) -> bool:
     """
     if ends_alike(target.name, local.name):
         return False
-    find = run.store.find_name if isinstance(run.store, FindsNames) else run.store.info
     try:
-        entry = find(target)
-    except NotFound:
-        run.found[target] = None
-        return False
+        entry = find_or_none(run.store, target)
     except Forbidden:  # the upload finds out what it may do
         return False
-    if not entry.is_directory:
-        run.found[target] = entry
-    return entry.is_directory
+    if entry is not None and entry.is_directory:
+        return True
+    run.found[target] = entry
+    return False
 
 
 def ends_alike(name: str, other: str) -> bool:

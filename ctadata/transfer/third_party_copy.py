@@ -22,7 +22,7 @@ from ctadata.paths import RemotePath
 from ctadata.shards import Division
 from ctadata.stores.base import Store
 from ctadata.stores.channel import for_each
-from ctadata.stores.optional import FindsNames
+from ctadata.stores.optional import find_or_none
 from ctadata.transfer import temp_names
 from ctadata.transfer.aliases import resolve_alias, resolve_existing_alias, why_kept, with_alias_remark
 from ctadata.transfer.copy_in_place import CopyInPlace, InPlaceAttempts
@@ -124,7 +124,7 @@ def _expand(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: 
             if not is_own(item):
                 return
             if item.target not in run.found:
-                run.found[item.target] = _find_or_none(run, item.target)
+                run.found[item.target] = find_or_none(run.store, item.target)
             if run.store.features.has_directories and not run.rules.dry_run:
                 run.store.mkdir(item.target.parent)
             give(_task(run, source, item, run.found[item.target]))
@@ -136,14 +136,6 @@ def _expand(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: 
     except CtadataError as error:
         error.path = error.path or str(item.target)
         run.fail(error, item.target)
-
-
-def _find_or_none(run: Run, path: RemotePath) -> Entry | None:
-    find = run.store.find_name if isinstance(run.store, FindsNames) else run.store.info
-    try:
-        return find(path)
-    except NotFound:
-        return None
 
 
 def _expand_collection(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: _Give) -> None:

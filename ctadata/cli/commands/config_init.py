@@ -17,7 +17,7 @@ from ctadata.cli.profile_questions import QUESTIONS, ask_name, check_name, colle
 from ctadata.cli.prompts import ask, can_prompt, confirm
 from ctadata.cli.signals import stop_on_signals
 from ctadata.cli.transfer_options import DryRun
-from ctadata.config.builtin import DEFAULT_PROFILE, DEVELOPMENT_PROFILE
+from ctadata.config.builtin import BUILT_IN
 from ctadata.config.edit import profile_table, put_profile
 from ctadata.config.file import default_path, parse_settings, read_settings
 from ctadata.config.resolve import Resolved, resolve_in, settings_file
@@ -97,7 +97,7 @@ def init(
     if may_ask:
         say_raw("Enter takes the value in brackets; Ctrl-C ends, and nothing is written.")
     name = check_name(common.profile) if common.profile else ask_name() if may_ask else ""
-    is_built_in = name in (DEFAULT_PROFILE, DEVELOPMENT_PROFILE)
+    is_built_in = name in BUILT_IN
     if (name in profiles or is_built_in) and not replace:
         if not may_ask:
             raise _exists(name, path, is_built_in=is_built_in)
