@@ -229,7 +229,10 @@ def odd_names(at: Visit) -> None:
     for number, name in enumerate(ODD_NAMES):
         at.write(f"odd/{number}/{name}", str(number).encode())
         done = put = not at.refused("put", f"odd/{number}/{name}", f"@odd/{number}/{name}")
-        done = done and f"odd/{number}/{name}" in at.keys_below(f"odd/{number}/")
+        try:
+            done = done and f"odd/{number}/{name}" in at.keys_below(f"odd/{number}/")
+        except at.boto3.exceptions.ClientError:  # s3rver stores a bell, and its listing is no XML from then on
+            done = False
         done = done and not at.refused("get", f"@odd/{number}/{name}", f"got-{number}")
         if not (done and (at.home / f"got-{number}").read_bytes() == str(number).encode()):
             failed.append(name)
