@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import unicodedata
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote
 
 from ctadata.errors import NotFound, UsageError
@@ -213,6 +214,26 @@ def local_home() -> Path:
         return Path.home()
     except RuntimeError:
         return NO_HOME
+
+
+def user_directory(kind: Literal["config", "state", "cache"]) -> Path:
+    """Return the user's directory for files of a kind, such as `$XDG_STATE_HOME/ctadata`; see platformdirs.
+
+    It is below `NO_HOME` if the user has no home directory. platformdirs raises RuntimeError then; before 4.12 it
+    returned a relative path, `~/...`.
+    """
+    import platformdirs
+
+    find = {
+        "config": platformdirs.user_config_path,
+        "state": platformdirs.user_state_path,
+        "cache": platformdirs.user_cache_path,
+    }[kind]
+    with contextlib.suppress(RuntimeError):
+        path = find("ctadata", appauthor=False)
+        if path.parts[0] != "~":
+            return path
+    return NO_HOME / "ctadata"
 
 
 def to_nfc(name: str) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +103,7 @@ class _Waiting:
 
 
 def _exit_now(number: int) -> None:
-    if sys.stderr.isatty():
+    if os.isatty(2):  # sys.stderr may be a proxy of rich
         with contextlib.suppress(OSError):
             os.write(2, f"\r{_SHOW_CURSOR}\n".encode())  # the progress bars hide the cursor
     os._exit(128 + number)

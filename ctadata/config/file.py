@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ctadata.config.keys import BY_NAME
 from ctadata.errors import ConfigError
-from ctadata.paths import local_home, shorten
+from ctadata.paths import shorten, user_directory
 from ctadata.permissions import refuse_untrusted_file
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -52,13 +52,7 @@ class Settings:
 
 def default_path() -> Path:
     """Return the path of the settings file if the user names none."""
-    import platformdirs
-
-    try:
-        folder = platformdirs.user_config_path("ctadata")
-    except RuntimeError:  # the user has no home directory
-        folder = local_home() / ".config" / "ctadata"
-    return folder / "config.toml"
+    return user_directory("config") / "config.toml"
 
 
 def load_settings(named: Path | None) -> Settings:

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import platformdirs
-
 from ctadata.errors import ConfigError
-from ctadata.paths import local_home
+from ctadata.paths import user_directory
 from ctadata.tokens.files import make_private_directory, remove_stale_temporaries
 
 
@@ -102,7 +100,4 @@ class ProfileFiles:
 
 def state_directory() -> Path:
     """Return the user's directory for state files, `$XDG_STATE_HOME/ctadata` on Linux."""
-    try:
-        return platformdirs.user_state_path("ctadata", appauthor=False)
-    except RuntimeError:  # the system knows no home directory
-        return local_home() / ".local" / "state" / "ctadata"
+    return user_directory("state")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ctadata import system
+from ctadata.paths import NO_HOME, user_directory
 
 SUFFIX = ".records"
 
@@ -35,12 +36,8 @@ Stamp = tuple[int, ...]
 
 def cache_directory() -> Path | None:
     """Return the user's cache directory of this program; None if the user has no home."""
-    import platformdirs
-
-    try:
-        return platformdirs.user_cache_path("ctadata", appauthor=False)
-    except (RuntimeError, KeyError, OSError):
-        return None
+    path = user_directory("cache")
+    return None if path.is_relative_to(NO_HOME) else path
 
 
 def directory() -> Path | None:

@@ -31,13 +31,7 @@ class BearerCheck:
     """WSGI middleware: 401 without a valid token of the issuer, 403 where its scope is not enough (RFC 6750 3.1)."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], issuer: str, jwks_uri: str, ca: str, audience: str) -> None:
-        self.app, self.jwks_uri, self.ca = app, jwks_uri, ca
-        self.rules = jwt.JWTClaimsRegistry(
-            leeway=0,
-            iss={"essential": True, "value": issuer},
-            aud={"essential": True, "values": [audience, ANY_AUDIENCE]},
-            exp={"essential": True},
-        )
+        self.app, self.jwks_uri, self.ca, self.issuer, self.audience = app, jwks_uri, ca, issuer, audience
 
     def __call__(self, environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -45,13 +39,22 @@ class BearerCheck:
             return _refuse(respond, "401 Unauthorized", "invalid_request", "no bearer token in the request")
         try:
             claims = jwt.decode(token.strip(), self._keys(), algorithms=["RS256", "ES256"]).claims
-            self.rules.validate(claims)
+            self._rules().validate(claims)
         except (JoseError, ValueError) as error:
             return _refuse(respond, "401 Unauthorized", "invalid_token", str(error))
         needed = "storage.read:/" if environ["REQUEST_METHOD"] in READS else "storage.modify:/"
         if needed not in claims.get("scope", "").split():
             return _refuse(respond, "403 Forbidden", "insufficient_scope", f"needs {needed}")
         return self.app(environ, respond)
+
+    def _rules(self) -> jwt.JWTClaimsRegistry:
+        """The rules, made for each request: in joserfc 1.1 their clock stands still from then on."""
+        return jwt.JWTClaimsRegistry(
+            leeway=0,
+            iss={"essential": True, "value": self.issuer},
+            aud={"essential": True, "values": [self.audience, ANY_AUDIENCE]},
+            exp={"essential": True},
+        )
 
     def _keys(self) -> KeySet:
         """The issuer's keys as they are now: its keys change when it restarts, and a test server may ask each time."""
