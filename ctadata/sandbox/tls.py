@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
@@ -26,7 +27,8 @@ def create_authority(folder: Path) -> Authority:
     """Create a CA and a server certificate, and write the CA's certificate to `ca.pem` in `folder`."""
     ca = trustme.CA(organization_name="ctadata sandbox")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    ends = datetime.now(UTC) + timedelta(days=365)
+    ca.issue_cert("localhost", "127.0.0.1", not_after=ends).configure_cert(context)
     bundle = folder / "ca.pem"
     ca.cert_pem.write_to_path(str(bundle))
     return Authority(bundle, context)

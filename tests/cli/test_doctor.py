@@ -82,6 +82,10 @@ def test_the_first_ctrl_c_stops_doctor(cli, tmp_path, profile):
         ]  # fmt: skip
 
 
+def test_the_certificate_of_a_sandbox_is_valid_for_a_year(doctor):
+    assert findings_of(doctor(check=0))["tls"]["words"].endswith("valid for 365 days")
+
+
 class TestWithFaults:
     def test_a_server_that_does_not_answer(self, cli):
         ended = cli("doctor", "--json", env={"CTADATA_DOOR": "https://localhost:1"}, check=1)
