@@ -58,7 +58,7 @@ def read_files(
         yield from lines
 
 
-_ENTRY, _REPLICAS = {"path", "kind", "size"}, {"scope", "name", "pfns"}
+_ENTRY, _REPLICAS = {"path", "kind", "size"}, {"scope", "name"}
 T = TypeVar("T")
 
 

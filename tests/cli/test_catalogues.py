@@ -114,6 +114,18 @@ def test_a_file_without_a_replica_here_or_with_a_wrong_name_is_one_failure(at_bo
     assert [str(f.relative_to(at_box.cwd)) for f in at_box.cwd.rglob("*.h5")] == [f"out/ctao/{name}"]
 
 
+@pytest.mark.parametrize("way", ["lines", "array"])
+def test_a_first_file_without_addresses_is_one_failure(at_box, box, stored, way):
+    """As the content of a data set tells it: these are names of a catalogue, and no paths."""
+    name, content = next(iter(FILES.items()))
+    unplaced = replica(box, stored[name], "other", content)
+    del unplaced["pfns"]
+    (at_box.cwd / "list").write_text(WAYS[way]([unplaced, replica(box, stored[name], name, content)]))
+    failed = at_box("get", "--files-from", "list", "out", check=6)
+    assert "ctao:other: it has no replica at https://" in failed.err
+    assert [str(f.relative_to(at_box.cwd)) for f in at_box.cwd.rglob("*.h5")] == [f"out/ctao/{name}"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
