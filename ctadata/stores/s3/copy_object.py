@@ -11,49 +11,39 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from ctadata.checksums import OF_PARTS, etag_digests, strongest_digest
 from ctadata.entries import NO_CHECKSUMS
 from ctadata.errors import (
     CtadataError,
-    Forbidden,
     IntegrityError,
     LoginNeeded,
-    NotFound,
     ServerTrouble,
     Stopped,
     TemporaryError,
     TimedOut,
-    Unsupported,
 )
 from ctadata.fibers import run_in_thread
 from ctadata.http.messages import NO_HEADERS, Headers, Response
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.alias import REDIRECT, redirect_location, target_key
+from ctadata.stores.s3.alias import REDIRECT
 from ctadata.stores.s3.condition import IF_FREE
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
-from ctadata.stores.s3.description import (
-    ENCRYPTION,
-    KEPT,
-    KMS_KEY,
-    METADATA,
-    STORAGE_CLASS,
-    TAGS,
-    get_tags,
-    metadata_of,
-    set_tags_of_copy,
-)
+from ctadata.stores.s3.copy_headers import CopyHeaders
+from ctadata.stores.s3.description import TAGS, set_tags_of_copy
 from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers, object_size
 from ctadata.stores.s3.errors import error_of_code, xml_fields
 from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
-from ctadata.stores.s3.mtime import MTIME
 from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
 from ctadata.stores.s3.state_file import StateFile
 from ctadata.stores.s3.unfinished_uploads import PARTS_STAY, abort_upload, join_parts, list_parts
 
 MIN_PART = 5 << 20
 """The smallest size of a part that is not the last one, in bytes (the page of `MAX_PARTS`)."""
+
+CONTINUED = (TemporaryError, TimedOut, LoginNeeded, Stopped)
+"""The errors after which the parts stay at the server, and the next attempt continues the copy."""
 
 
 def _ignore(_: int) -> None:
@@ -120,7 +110,8 @@ def copy_object(connection: Connection, source: Name, target: Name, options: Cop
     if options.new and not options.found:
         refuse_existing(connection, target)
     size = object_size(found.headers) or 0
-    copying = _Copying(connection, source, target, options, found.headers, size)
+    headers = CopyHeaders(connection, source, found.headers, options.headers, options.relocate)
+    copying = _Copying(connection, source, target, options, found.headers, size, headers)
     copying.copy_in_parts() if size > options.single_limit else copying.copy_at_once()
     options.moved(size)
     copied = head(connection, target)
@@ -165,15 +156,16 @@ class _Copying:
     options: CopyOptions
     found: Headers
     size: int
+    headers: CopyHeaders
 
     def copy_at_once(self) -> None:
-        headers = {**self._from_source(), **self._kept_by_name()}
+        headers = {**self.headers.from_source(), **self.headers.kept_by_name()}
         # Ceph takes the alias and the tags from the source only if the description comes from there
-        anew = self._described_anew() or headers.get(REDIRECT) != self.found.get(REDIRECT)
+        anew = self.headers.described_anew() or headers.get(REDIRECT) != self.found.get(REDIRECT)
         anew = anew or self.source == self.target  # a copy onto itself has to replace the description
         if anew:
-            headers |= {"x-amz-metadata-directive": "REPLACE", **self._description()}
-        tags = self._tags() if anew or TAGS in self.options.headers else {}
+            headers |= {"x-amz-metadata-directive": "REPLACE", **self.headers.description()}
+        tags = self.headers.tags() if anew or TAGS in self.options.headers else {}
         if tags:
             headers |= {"x-amz-tagging-directive": "REPLACE", **tags}
         self._put("", {**headers, **self._condition})
@@ -183,7 +175,8 @@ class _Copying:
     def copy_in_parts(self) -> None:
         size = self._part_size()
         ranges = [(start, min(start + size, self.size)) for start in range(0, self.size, size)]
-        headers = {**self._description(), **self._kept_by_name(), **self._tags(), PART_SIZE: str(size)}
+        headers = {**self.headers.description(), **self.headers.kept_by_name(), **self.headers.tags()}
+        headers[PART_SIZE] = str(size)
         journal = StateFile.of("copies", self.connection.endpoint.origin, self.source, self.target)
         begun = {"etag": self.found.get("ETag"), "part_size": size, "headers": headers}
         upload, stored = self._find_parts(journal, begun, ranges)
@@ -194,7 +187,7 @@ class _Copying:
         try:
             tags = run_in_thread(lambda: self._copy_ranges(upload, ranges, stored))
             join_parts(self.connection, self.target, upload, dict(enumerate(tags, 1)), new=self.options.new)
-        except (TemporaryError, TimedOut, LoginNeeded, Stopped) as error:  # the next attempt continues
+        except CONTINUED as error:
             if isinstance(error, Stopped):
                 error.hint = PARTS_STAY
             raise
@@ -215,7 +208,7 @@ class _Copying:
         sizes = {number: stop - start for number, (start, stop) in enumerate(ranges, 1)}
         try:
             parts = list(list_parts(self.connection, self.target, upload))
-        except (TemporaryError, TimedOut, LoginNeeded, Stopped):
+        except CONTINUED:
             raise
         except CtadataError:
             return None, {}
@@ -260,66 +253,11 @@ class _Copying:
         return [copy.result() for copy in copies]
 
     def _copy_range(self, upload: str, number: int, start: int, stop: int) -> str:
-        headers = {**self._from_source(), "x-amz-copy-source-range": f"bytes={start}-{stop - 1}"}
+        headers = {**self.headers.from_source(), "x-amz-copy-source-range": f"bytes={start}-{stop - 1}"}
         tag = self._put(f"partNumber={number}&uploadId={quote(upload, safe='')}", headers).get("ETag")
         if not tag:
             raise ServerTrouble(f"the server did not confirm part {number} of the copy")
         return tag
-
-    # The headers of the requests
-
-    def _from_source(self) -> dict[str, str]:
-        """Return the headers that name the source, in the version that was looked at."""
-        address = quote(f"/{self.source.bucket}/{self.source.key}", safe="/~", errors="surrogateescape")
-        if self.source.version:
-            address += f"?versionId={quote(self.source.version, safe='')}"
-        etag = self.found.get("ETag")
-        return {"x-amz-copy-source": address, **({"x-amz-copy-source-if-match": etag} if etag else {})}
-
-    def _kept_by_name(self) -> dict[str, str]:
-        """Return what S3 keeps only if a copy asks for it: the alias, the storage class, encryption by a key."""
-        kept = {}
-        if location := self.found.get(REDIRECT):
-            kept[REDIRECT] = self._relocated(location)
-        given = self.options.headers
-        if ENCRYPTION not in given:
-            kept |= {header: value for header in (ENCRYPTION, KMS_KEY) if (value := self.found.get(header))}
-        if storage_class := self.found.get(STORAGE_CLASS):
-            kept[STORAGE_CLASS] = storage_class
-        return {**kept, **{header: given[header] for header in (STORAGE_CLASS, ENCRYPTION, KMS_KEY) if header in given}}
-
-    def _relocated(self, location: str) -> str:
-        try:
-            key = target_key(location)
-        except CtadataError:  # it leads out of the bucket, and stays as it is
-            return location
-        moved = self.options.relocate(key)
-        return location if moved == key else redirect_location(moved)
-
-    def _described_anew(self) -> dict[str, str]:
-        """Return the given headers that replace the description of the source."""
-        names = [name for name in self.options.headers if name in KEPT or name.startswith(METADATA)]
-        return {name: self.options.headers[name] for name in names}
-
-    def _description(self) -> dict[str, str]:
-        """Return the headers that describe the copy: the given ones, and those of the source that they leave."""
-        kept, given = {name: value for name in KEPT if (value := self.found.get(name))}, self._described_anew()
-        metadata = metadata_of(self.found)
-        if any(name.startswith(METADATA) for name in given):
-            metadata = {name: metadata[name] for name in (MTIME, MD5, PART_SIZE) if name in metadata}
-        return {**kept, **metadata, **given}
-
-    def _tags(self) -> dict[str, str]:
-        """Return the header with the source's tags. Ceph's HEAD does not tell their number, so the server is asked."""
-        if TAGS in self.options.headers:
-            return {TAGS: self.options.headers[TAGS]}
-        try:
-            tags = get_tags(self.connection, self.source)
-        except (Forbidden, NotFound, Unsupported):
-            if self.found.get("x-amz-tagging-count"):
-                raise
-            return {}
-        return {TAGS: urlencode(tags)} if tags else {}
 
     @property
     def _condition(self) -> Mapping[str, str]:
