@@ -141,7 +141,8 @@ class WorkerPool(Generic[T]):
                 self._thread_ended.get(timeout=CHECK)
             if (elapsed := time.monotonic() - looked) >= CHECK:
                 before, used = used, self._fibers.waited + self._fibers.worked + seconds_runnable(self._fibers.thread)
-                self._adjust_threads(elapsed, elapsed - (used - before))
+                # a fiber's wait for a socket and the thread's wait for a processor may be the same time
+                self._adjust_threads(elapsed, max(0.0, elapsed - (used - before)))
                 looked += elapsed
             if self._is_over():
                 with self._lock:

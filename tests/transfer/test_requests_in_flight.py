@@ -24,7 +24,7 @@ from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 
-PATIENCE = 8.0
+PATIENCE = 60.0
 ROOT = RemotePath()
 
 

@@ -292,7 +292,7 @@ def test_tasks_are_not_read_far_ahead() -> None:
         assert first.wait(60)
         assert len(read) <= task + module.AHEAD + 4
 
-    pool.run(tasks(), do, jobs=2)
+    pool.run(tasks(), do, jobs=1)  # a second worker could go ahead of the first one's look
     assert len(read) == 10 * module.AHEAD
 
 
