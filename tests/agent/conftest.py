@@ -23,8 +23,8 @@ from ctadata.tokens.profile_files import ProfileFiles
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    """A sandbox whose issuer approves at once; tokens live for 3 s, so that an agent refreshes about every second."""
-    with Sandbox(approve=True, interval=0, token_lifetime=3) as box:
+    """A sandbox whose issuer approves at once; tokens live for 6 s, so that an agent refreshes every few seconds."""
+    with Sandbox(approve=True, interval=0, token_lifetime=6) as box:
         yield box
 
 

@@ -272,7 +272,7 @@ class TestExpiredToken:
 
     def test_a_token_is_renewed_in_the_middle_of_a_run(self, cli, fresh):
         """The issuer is away when it ends: the run waits, says so, and loses nothing."""
-        box = fresh(token_lifetime=2)
+        box = fresh(token_lifetime=6)
         for name in "abc":
             box.files.put(f"/lst/{name}", name.encode())
         cli("start-agent", "--one-shot", check=0)
