@@ -21,7 +21,7 @@ from ctadata.namespace.filters import Filters, is_pattern
 from ctadata.namespace.globs import catch_incomplete, find_matches
 from ctadata.namespace.listing import list_children, list_tree
 from ctadata.namespace.walk import WALKERS
-from ctadata.paths import Anchor, RemotePath, TypedPath
+from ctadata.paths import Anchor, RemotePath, TypedPath, refuse_empty_paths
 from ctadata.printable import escape_unprintable
 from ctadata.stores.home import find_home
 from ctadata.stores.typed_path import resolve_typed_path
@@ -121,7 +121,9 @@ class PathLookup:
 
         Raises:
             NotFound: Nothing has this path. The hint says if your home has it.
+            UsageError: The path is empty.
         """
+        refuse_empty_paths(text)
         path = self.resolve(text, make=make)
         try:
             early = self._early.entry() if self._early and self._early.path == path else None

@@ -180,6 +180,16 @@ def _refuse_local_home(text: str) -> None:
         )
 
 
+def refuse_empty_paths(*paths: str) -> None:
+    """Refuse an empty path: an unset variable of the shell must not mean the root or the current directory.
+
+    Raises:
+        UsageError: A path is empty.
+    """
+    if "" in paths:
+        raise UsageError("a path is empty", hint="is a variable of the shell unset? . is this directory, / the root")
+
+
 def refuse_userinfo(text: str) -> None:
     """Refuse an address with a user or a password, as `https://user:password@host/x`.
 

@@ -13,25 +13,14 @@ import typer
 
 from ctadata.cli.options import Common
 from ctadata.config.profile import Profile
-from ctadata.config.resolve import profile_names
+from ctadata.config.resolve import split_profile
 from ctadata.errors import UsageError
-from ctadata.paths import RemotePath, refuse_userinfo
+from ctadata.paths import RemotePath, refuse_empty_paths, refuse_userinfo
 
 if TYPE_CHECKING:
     from ctadata.session import Session
 
 Texts = TypeVar("Texts", str, list[str], None)
-
-
-def split_profile(text: str) -> tuple[str | None, str]:
-    """Return the profile that an argument names, or None, and its path."""
-    before, colon, path = text.partition(":")
-    if not colon or not before or before == "home" or "/" in before or text.startswith("s3://"):
-        return None, text
-
-    if before not in profile_names():
-        return None, text
-    return before, path if path.startswith(("/", "~/", "home:")) else f"/{path}"
 
 
 def choose_profile(common: Common, profile: str | None) -> None:
@@ -78,16 +67,6 @@ def read_last_location(ctx: typer.Context, value: list[str] | None) -> list[str]
     for text in value[:-1]:
         _refuse_userinfo(text)
     return [*value[:-1], _take_location(ctx, value[-1])]
-
-
-def refuse_empty_paths(*paths: str) -> None:
-    """Refuse an empty path: an unset variable of the shell must not mean the root or the current directory.
-
-    Raises:
-        UsageError: A path is empty.
-    """
-    if "" in paths:
-        raise UsageError("a path is empty", hint="is a variable of the shell unset? . is this directory, / the root")
 
 
 def _take_location(ctx: typer.Context, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shlex
 import sys
@@ -89,7 +90,13 @@ class RunOutput:
             file = str(self.receipt)
             retry = [self.action, "--retry-failed", file, *_other_directories(failed), "--receipt", file]
             words = [PROGRAM, *profile, *retry]
-        return f"to try again: {shlex.join(words)}"
+        piped = " (with the same list on standard input)" if _reads_list(words) else ""
+        return f"to try again: {shlex.join(words)}{piped}"
+
+
+def _reads_list(words: Sequence[str]) -> bool:
+    """Return whether a command reads a list of files from standard input."""
+    return "--files-from=-" in words or ("--files-from", "-") in itertools.pairwise(words)
 
 
 def _with_own_shard(words: Sequence[str]) -> list[str]:

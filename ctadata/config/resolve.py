@@ -136,6 +136,19 @@ def profile_names(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*BUILT_IN, *load_settings(settings_file(env)).profiles]))
 
 
+def split_profile(text: str) -> tuple[str | None, str]:
+    """Return the profile that a path names before its first colon, or None, and the path, which starts from the root.
+
+    `./a:b` and `/a:b` name none, because a slash stands before the colon.
+    """
+    before, colon, path = text.partition(":")
+    if not colon or not before or before == "home" or "/" in before or text.startswith("s3://"):
+        return None, text
+    if before not in profile_names():
+        return None, text
+    return before, path if path.startswith(("/", "~/", "home:")) else f"/{path}"
+
+
 def settings_file(env: Mapping[str, str]) -> Path | None:
     """Return the settings file that the environment names; None if it names none."""
     try:

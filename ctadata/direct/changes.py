@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ctadata.direct.client import APIClient, PathText, each_path
 from ctadata.errors import CtadataError, LoginNeeded, PartialFailure, Stopped
 from ctadata.listed_paths import Listed
+from ctadata.paths import refuse_empty_paths
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
@@ -74,6 +75,7 @@ def mv(
     from ctadata.namespace.rename import plan_renames, rename
 
     text = os.fspath(target)
+    refuse_empty_paths(text)
     with APIClient(dev_instance).session() as session:
         session.is_literal = literal
         found = _named(session, source)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctadata.config.profile import Profile
-from ctadata.paths import Anchor, RemotePath, TypedPath, refuse_userinfo
+from ctadata.config.resolve import split_profile
+from ctadata.errors import UsageError
+from ctadata.paths import Anchor, RemotePath, TypedPath, refuse_userinfo, shorten
+from ctadata.printable import escape_unprintable
 from ctadata.stores.name_rules import refuse_undecodable
 
 
@@ -16,16 +19,25 @@ def resolve_typed_path(
 
     Args:
         profile: Its `kind` decides how S3 addresses and keys are read.
-        text: `/from/the/root`, `home:path`, `~/path`, `s3://bucket/key`, or a relative path.
+        text: `/from/the/root`, `home:path`, `~/path`, `s3://bucket/key`, or a relative path; also after the name of the
+            profile and a colon.
         home: Returns the home directory; called only if the text starts there.
         from_home: The text is the target of an upload, so a relative path starts at the home.
 
     Raises:
-        UsageError: The text leads out of the storage, holds a password, or S3 would store it under another key.
+        UsageError: The text leads out of the storage, names another profile, holds a password, or S3 would store it
+            under another key.
         Unsupported: The target of an upload is not UTF-8.
     """
     refuse_userinfo(text)
-    path = _parse(profile, text, home, from_home=from_home)
+    named, rest = split_profile(text)
+    if named not in (None, profile.name):
+        raise UsageError(
+            f"this is a path of the profile {named}, and the profile in use is {profile.name}",
+            hint=f"set CTADATA_PROFILE={named}, or write ./ before a name with a colon",
+            path=escape_unprintable(shorten(text)),
+        )
+    path = _parse(profile, rest, home, from_home=from_home)
     if from_home:
         refuse_undecodable(path)
     return path

@@ -212,6 +212,11 @@ class TestAgain:
         ended = at_box("get", "-r", f"{three}/", "with space", check=6)
         assert f"to try again: cta-data-direct get -r {three}/ 'with space'\n" in ended.err
 
+    @pytest.mark.parametrize("words", [("--files-from", "-"), ("--files-from=-",)])
+    def test_a_list_from_a_pipe_has_to_come_again(self, at_box, three, bad, words):
+        ended = at_box("get", *words, f"{three}/", "out", stdin=b"a\nb\n", check=6)
+        assert ended.err.splitlines()[-2].endswith(f" {three}/ out (with the same list on standard input)")
+
     def test_a_collection_that_could_not_be_listed(self, at_box, box, three):
         rule = box.faults.add("door", "PROPFIND", f"/{three}/sub/", faults.Status(403, "Forbidden"))
         at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -52,6 +53,37 @@ def test_exists(box: Sandbox) -> None:
     assert direct.exists(f"{D}/*.h5")
     assert not direct.exists(f"{D}/nope")
     assert not direct.exists(f"{D}/*.png")
+
+
+def test_a_path_after_the_profile_in_use_is_the_path(box: Sandbox) -> None:
+    assert direct.stat(f"sandbox:{D}/a.h5") == f"{D}/a.h5"
+    assert direct.exists("sandbox:home:d/a.h5")
+
+
+def test_a_path_of_another_profile_is_refused(box: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    for work in (
+        lambda path: direct.upload_file(tmp_path / "x", path),
+        direct.stat,
+        direct.list_dir,
+        lambda path: direct.mv(f"{D}/a.h5", path),
+        lambda path: direct.get_many([path], tmp_path / "out"),
+    ):
+        with pytest.raises(
+            UsageError, match="a path of the profile cscs-dev, and the profile in use is sandbox"
+        ) as caught:
+            work("cscs-dev:lst/x")
+        assert "CTADATA_PROFILE=cscs-dev" in caught.value.hint
+    assert box.files.read(f"/{D}/a.h5") == b"12345"
+    assert not [path for path in box.files.tree("/lst") if "cscs" in path]
+    direct.upload_file(tmp_path / "x", "./cscs-dev:x")
+    assert box.files.read(f"/{HOME}/cscs-dev:x") == b"x"
+
+
+def test_an_empty_path_is_refused(box: Sandbox) -> None:
+    for work in (direct.stat, direct.exists, lambda path: direct.mv(f"{D}/a.h5", path), direct.rm):
+        with pytest.raises(UsageError, match="a path is empty"):
+            work("")
 
 
 def test_found_paths_can_be_passed_to_the_next_call(box: Sandbox) -> None:

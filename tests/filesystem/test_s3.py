@@ -87,3 +87,11 @@ def test_a_key_that_no_path_can_name_is_refused(fs: CtaFileSystem, bucket: str) 
     with pytest.raises(OSError, match="no path can name") as raised:
         fs.open(f"/{bucket}/a//f")
     assert isinstance(raised.value, UsageError)
+
+
+def test_a_directory_cannot_be_opened(fs: CtaFileSystem, bucket: str) -> None:
+    for read in (fs.open, fs.cat_file, lambda path: fs.cat_file(path, 1, 5)):
+        with pytest.raises(IsADirectoryError, match="a directory, not a file"):
+            read(f"/{bucket}/a")
+        with pytest.raises(FileNotFoundError):
+            read(f"/{bucket}/none")

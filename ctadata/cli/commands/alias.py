@@ -9,10 +9,11 @@ import typer
 
 from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import complete_remote
-from ctadata.cli.locations import read_location, split_profile
+from ctadata.cli.locations import read_location
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.cli.transfer_run import run_transfer
+from ctadata.config.resolve import split_profile
 from ctadata.errors import UsageError
 from ctadata.transfer.report import Reporter, Summary
 
