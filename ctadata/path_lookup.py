@@ -15,13 +15,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ctadata.config.profile import Profile
+from ctadata.config.resolve import profile_names
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched, Unsupported, UsageError
 from ctadata.namespace.filters import Filters, is_pattern
 from ctadata.namespace.globs import catch_incomplete, find_matches
 from ctadata.namespace.listing import list_children, list_tree
 from ctadata.namespace.walk import WALKERS
-from ctadata.paths import Anchor, RemotePath, TypedPath, refuse_empty_paths
+from ctadata.paths import Anchor, RemotePath, TypedPath
 from ctadata.printable import escape_unprintable
 from ctadata.stores.home import find_home
 from ctadata.stores.typed_path import resolve_typed_path
@@ -72,6 +73,7 @@ class PathLookup:
         self.tokens = tokens
         self.stop = stop
         self._find_home = home
+        self._profiles = functools.cache(profile_names)
         self._known_home: RemotePath | None = None
         self.raw_keys: RawKeys | None = None
         self.is_literal = False
@@ -110,7 +112,9 @@ class PathLookup:
         """
         if self.raw_keys:
             return self.raw_keys.path_of(text)
-        return resolve_typed_path(self.profile, text, lambda: self._home(make=make), from_home=from_home)
+        return resolve_typed_path(
+            self.profile, text, lambda: self._home(make=make), self._profiles, from_home=from_home
+        )
 
     def info(self, text: str, *, make: bool = True) -> Entry:
         """Return the entry with this path.
@@ -121,9 +125,7 @@ class PathLookup:
 
         Raises:
             NotFound: Nothing has this path. The hint says if your home has it.
-            UsageError: The path is empty.
         """
-        refuse_empty_paths(text)
         path = self.resolve(text, make=make)
         try:
             early = self._early.entry() if self._early and self._early.path == path else None
@@ -196,10 +198,9 @@ class PathLookup:
             threads: How many directories are listed at the same time; None chooses, and 0 lists this one only.
         """
         path = self.resolve(text)
-        whole = threads != 0
         entries = (
             list_tree(self.store, path, threads=threads or WALKERS, filters=filters)
-            if whole
+            if threads != 0
             else list_children(self.store, path, filters)
         )
         try:
@@ -257,17 +258,14 @@ class PathLookup:
         from ctadata.transfer import path_mapping
         from ctadata.transfer.report import InvalidPath
 
-        targets: Iterable[Target]
-        if listed is None:
-            known = [(source, *catch_incomplete(self.find, source)) for source in sources]
-            found = [(source, entry) for source, entries, _ in known for entry in entries]
-            targets = [*path_mapping.download_targets(found, local, recursive=recursive)]
-            targets += [InvalidPath(error, self.resolve(source)) for source, _, error in known if error]
-        else:
+        if listed is not None:
             base = self.resolve(sources[0]) if sources else RemotePath()
-            targets = path_mapping.listed_download_targets(
-                base, listed, local, recursive=recursive, exact=self.profile.kind == "s3"
-            )
+            exact = self.profile.kind == "s3"
+            return path_mapping.listed_download_targets(base, listed, local, recursive=recursive, exact=exact)
+        known = [(source, *catch_incomplete(self.find, source)) for source in sources]
+        found = [(source, entry) for source, entries, _ in known for entry in entries]
+        targets: list[Target] = [*path_mapping.download_targets(found, local, recursive=recursive)]
+        targets += [InvalidPath(error, self.resolve(source)) for source, _, error in known if error]
         return targets
 
     @contextlib.contextmanager

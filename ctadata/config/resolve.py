@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -136,15 +136,19 @@ def profile_names(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*BUILT_IN, *load_settings(settings_file(env)).profiles]))
 
 
-def split_profile(text: str) -> tuple[str | None, str]:
+def split_profile(text: str, profiles: Callable[[], Collection[str]] = profile_names) -> tuple[str | None, str]:
     """Return the profile that a path names before its first colon, or None, and the path, which starts from the root.
 
     `./a:b` and `/a:b` name none, because a slash stands before the colon.
+
+    Args:
+        text: The path.
+        profiles: Returns the names of all profiles.
     """
     before, colon, path = text.partition(":")
     if not colon or not before or before == "home" or "/" in before or text.startswith("s3://"):
         return None, text
-    if before not in profile_names():
+    if before not in profiles():
         return None, text
     return before, path if path.startswith(("/", "~/", "home:")) else f"/{path}"
 

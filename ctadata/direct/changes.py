@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from ctadata.direct.client import APIClient, PathText, each_path
+from ctadata.direct.client import APIClient, PathText, each_path, one_path
 from ctadata.errors import CtadataError, LoginNeeded, PartialFailure, Stopped
 from ctadata.listed_paths import Listed
-from ctadata.paths import refuse_empty_paths
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
@@ -38,7 +36,7 @@ def mkdir(path: PathText, parents: bool = False, *, dev_instance: bool = False) 
     from ctadata.namespace.mkdir import make_directory
 
     with APIClient(dev_instance).session() as session:
-        make_directory(session.store, session.resolve(os.fspath(path)), parents=parents)
+        make_directory(session.store, session.resolve(one_path(path)), parents=parents)
 
 
 def mv(
@@ -74,8 +72,7 @@ def mv(
     from ctadata.namespace.remove import refuse_home
     from ctadata.namespace.rename import plan_renames, rename
 
-    text = os.fspath(target)
-    refuse_empty_paths(text)
+    text = one_path(target)
     with APIClient(dev_instance).session() as session:
         session.is_literal = literal
         found = _named(session, source)
@@ -128,7 +125,7 @@ def rm(
 
 
 def _named(session: Session, paths: PathText | Sequence[PathText]) -> list[Entry]:
-    return [entry for path in each_path(paths) for entry in session.find(os.fspath(path))]
+    return [entry for path in each_path(paths) for entry in session.find(one_path(path))]
 
 
 def _each(things: Iterable[T], work: Callable[[T], str]) -> list[str]:
@@ -174,6 +171,6 @@ def rmdir(path: PathText, *, dev_instance: bool = False) -> None:
     from ctadata.namespace.remove import refuse_home, remove_empty
 
     with APIClient(dev_instance).session() as session:
-        entry = session.info(os.fspath(path))
+        entry = session.info(one_path(path))
         refuse_home([entry], lambda: session.resolve("home:", make=False))
         remove_empty(session.store, entry)

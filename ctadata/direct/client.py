@@ -12,6 +12,7 @@ from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.errors import ConfigError
 from ctadata.listed_paths import Listed, Listing
 from ctadata.namespace.external_sort import name_key
+from ctadata.paths import refuse_empty_paths
 from ctadata.progress import units
 from ctadata.progress.reporters import Progress, reporter_for
 from ctadata.transfer.plan import Rules
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from ctadata.tokens.provider_chain import TokenProvider
 
 PathText = str | os.PathLike[str]
+
+
+def one_path(path: PathText) -> str:
+    """Return the text of a path that names something; UsageError if it is empty, as an unset variable leaves it."""
+    refuse_empty_paths(text := os.fspath(path))
+    return text
 
 
 def each_path(paths: PathText | Iterable[PathText]) -> Iterable[PathText]:

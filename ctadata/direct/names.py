@@ -8,13 +8,12 @@ of `list_dir`, and `dev_instance` means the same as there.
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from ctadata.direct.client import APIClient, PathText
+from ctadata.direct.client import APIClient, PathText, one_path
 from ctadata.errors import NotFound, NothingMatched
 from ctadata.listed_paths import Listed, Listing
 
@@ -48,7 +47,7 @@ def stat(path: PathText, *, dev_instance: bool = False) -> Listed:
     from ctadata.namespace.digests import get_digests
 
     with APIClient(dev_instance).session() as session:
-        entry = session.info(os.fspath(path))
+        entry = session.info(one_path(path))
         return Listed.of(dataclasses.replace(entry, checksums=get_digests(session.store, entry)))
 
 
@@ -68,7 +67,7 @@ def exists(path: PathText, *, dev_instance: bool = False) -> bool:
     """
     with APIClient(dev_instance).session() as session:
         try:
-            return bool(session.find(os.fspath(path)))
+            return bool(session.find(one_path(path)))
         except (NotFound, NothingMatched):
             return False
 
@@ -112,7 +111,7 @@ def find(
         names=_several(name), sizes=_several(size), newer=_text(newer), older=_text(older), kind=kind, now=time.time()
     )
     with APIClient(dev_instance).session() as session:
-        tops = session.find(os.fspath(path))
+        tops = session.find(one_path(path))
         return Listing(Listed.of(entry) for top in tops for entry in search(session.store, top, criteria))
 
 
@@ -142,7 +141,7 @@ def tree(path: PathText, depth: int | None = None, *, dev_instance: bool = False
     from ctadata.namespace.tree import draw_tree
 
     with APIClient(dev_instance).session() as session:
-        entry = session.info(os.fspath(path))
+        entry = session.info(one_path(path))
         return "\n".join(draw_tree(session.store, entry, depth=depth))
 
 
@@ -168,7 +167,7 @@ def du(path: PathText, depth: int | None = 0, *, dev_instance: bool = False) -> 
     from ctadata.namespace.du import measure_usage
 
     with APIClient(dev_instance).session() as session:
-        entry = session.info(os.fspath(path))
+        entry = session.info(one_path(path))
         counted = measure_usage(session.store, entry, depth=depth)
         return {"/".join(part.path.parts) + "/" * entry.is_directory: part.size for part in counted}
 
@@ -196,7 +195,7 @@ def checksum(path: PathText, algorithm: str | None = None, *, dev_instance: bool
     from ctadata.namespace.digests import get_digest
 
     with APIClient(dev_instance).session() as session:
-        return get_digest(session.store, session.info(os.fspath(path)), algorithm)
+        return get_digest(session.store, session.info(one_path(path)), algorithm)
 
 
 def get_home(*, dev_instance: bool = False) -> str:

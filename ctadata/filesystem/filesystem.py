@@ -10,7 +10,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, stringify_path
 
-from ctadata.errors import AlreadyExists, Changed, CtadataError, Unsupported, UsageError
+from ctadata.errors import AlreadyExists, Changed, CtadataError, NotFound, Unsupported, UsageError
 from ctadata.filesystem import names, transfers
 from ctadata.filesystem.listings import ListingFileSystem
 from ctadata.filesystem.os_errors import as_os_error, raise_os_errors
@@ -55,8 +55,10 @@ class CtaFileSystem(ListingFileSystem):
                 file = RangedFile(lambda: self._place.store, where)
                 try:
                     return CtaFile(self, path, file, block_size if isinstance(block_size, int) else None, cache_type)
-                except BaseException:
+                except BaseException as error:
                     file.close()
+                    if isinstance(error, NotFound):
+                        names.refuse_directory(place, where)
                     raise
             if mode not in ("wb", "xb"):
                 raise as_os_error(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, IntegrityError, NotFound, UsageError
+from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound, UsageError
 from ctadata.filesystem.locations import is_below_home
 from ctadata.filesystem.os_errors import as_os_error
 from ctadata.filesystem.sessions import Place
@@ -42,6 +42,16 @@ def resolve(place: Place, path: str) -> RemotePath:
     if place.session.profile.kind == "s3":
         refuse_odd_key(path, path.removeprefix("/"))
     return RemotePath.parse(path)
+
+
+def refuse_directory(place: Place, path: RemotePath) -> None:
+    """Raise UsageError if the path is a directory. A GET at S3 only tells that no object has its name."""
+    try:
+        is_directory = place.store.info(path).is_directory
+    except CtadataError:
+        return
+    if is_directory:
+        raise UsageError("a directory, not a file", path=str(path))
 
 
 def describe(entry: Entry) -> Info:

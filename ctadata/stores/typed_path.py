@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import split_profile
@@ -13,7 +13,12 @@ from ctadata.stores.name_rules import refuse_undecodable
 
 
 def resolve_typed_path(
-    profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool = False
+    profile: Profile,
+    text: str,
+    home: Callable[[], RemotePath],
+    profiles: Callable[[], Collection[str]],
+    *,
+    from_home: bool = False,
 ) -> RemotePath:
     """Return the path in the store that a typed text means.
 
@@ -22,6 +27,7 @@ def resolve_typed_path(
         text: `/from/the/root`, `home:path`, `~/path`, `s3://bucket/key`, or a relative path; also after the name of the
             profile and a colon.
         home: Returns the home directory; called only if the text starts there.
+        profiles: Returns the names of all profiles; called only if the text may begin with one.
         from_home: The text is the target of an upload, so a relative path starts at the home.
 
     Raises:
@@ -30,7 +36,7 @@ def resolve_typed_path(
         Unsupported: The target of an upload is not UTF-8.
     """
     refuse_userinfo(text)
-    named, rest = split_profile(text)
+    named, rest = split_profile(text, profiles)
     if named not in (None, profile.name):
         raise UsageError(
             f"this is a path of the profile {named}, and the profile in use is {profile.name}",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, NotFound, ServerTrouble, UsageError
+from ctadata.errors import CtadataError, ServerTrouble, UsageError
 from ctadata.http.curl_pool import Route
 from ctadata.http.messages import Accept, Consumer, Response
 from ctadata.paths import RemotePath
@@ -88,14 +88,3 @@ class ObjectGet:
                     raise
                 self.name = file
         raise ServerTrouble("the object keeps changing between a file and an alias")
-
-
-def explain_missing(error: CtadataError, path: RemotePath, info: Callable[[RemotePath], Entry]) -> CtadataError:
-    """Return the error to raise for an error of a GET: `UsageError` if a directory has the name, and else `error`."""
-    if not isinstance(error, NotFound):
-        return error
-    try:
-        is_directory = info(path).is_directory
-    except CtadataError:
-        return error
-    return UsageError("a directory, not a file") if is_directory else error

@@ -29,7 +29,7 @@ from ctadata.stores.s3.digests import digests_from_headers
 from ctadata.stores.s3.directories import make_directory
 from ctadata.stores.s3.errors import refusal
 from ctadata.stores.s3.features import FEATURES
-from ctadata.stores.s3.get_object import ObjectGet, explain_missing
+from ctadata.stores.s3.get_object import ObjectGet
 from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.stores.s3.listing import count_tree_below, find_entry, has_keys, has_other_keys, list_entries
 from ctadata.stores.s3.mtime import MTIME, format_mtime
@@ -185,8 +185,7 @@ class S3Store:
         requests = ObjectGet(self.connection, name)
         url = self.connection.endpoint.url(name)
         tell = functools.partial(requests.entry, path)
-        explain = functools.partial(explain_missing, path=path, info=self.info)
-        return HttpReader(requests, url, path, self._size, None, digests=_digests_of, entry=tell, explain=explain)
+        return HttpReader(requests, url, path, self._size, None, digests=_digests_of, entry=tell)
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)
