@@ -42,6 +42,7 @@ class Fibers:
         waited: Seconds in which no fiber could run.
         worked: Seconds of processor time of this thread, at the last switch to the loop.
         queued: The number of fibers that wait for their turn at a server (`queueing`).
+        left_queue: Called when one of them waits no longer.
         thread: The thread's number in the system; 0 before it runs.
     """
 
@@ -50,6 +51,7 @@ class Fibers:
         self.waited = 0.0
         self.worked = 0.0
         self.queued = 0
+        self.left_queue: Callable[[], object] = lambda: None
         self.thread = 0
         self._poll = system.Poll()
         self._owners: dict[int, greenlet] = {}
@@ -271,8 +273,7 @@ class Lock:
 @contextlib.contextmanager
 def queueing() -> Iterator[None]:
     """Count the running fiber as queued while the block lasts; in a thread without fibers, do nothing."""
-    fibers = _thread.fibers
-    if fibers is None:
+    if (fibers := _thread.fibers) is None:
         yield
         return
     fibers.queued += 1
@@ -280,6 +281,7 @@ def queueing() -> Iterator[None]:
         yield
     finally:
         fibers.queued -= 1
+        fibers.left_queue()
 
 
 def wait_for_event(event: threading.Event, seconds: float) -> bool:

@@ -99,6 +99,7 @@ class WorkerPool(Generic[T]):
         """
         self._tasks, self._most, self._all_found = tasks, max(jobs, small_jobs or jobs), False
         self._small_threads, self._fibers = small_task_threads or SmallTaskThreads(jobs - 1), Fibers()
+        self._fibers.left_queue = self._wake_next
         self._start("tasks", self._find_tasks, do, jobs, is_small)
         self.join()
         if self._error is not None:
@@ -287,6 +288,10 @@ class WorkerPool(Generic[T]):
             self._for_threads.notify()
         if not self._large and running[FIBER] < self._most - threads and self._fibers.queued < QUEUED:
             self._for_fibers.notify()
+
+    def _wake_next(self) -> None:
+        with self._lock:
+            self._wake_idle()
 
     def _wake_all(self) -> None:
         self._for_fibers.notify_all()

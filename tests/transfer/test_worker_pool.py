@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -351,3 +352,34 @@ def test_few_fibers_wake_for_a_task_while_a_server_is_busy_and_a_thread_helps() 
         iter(range(500)), send_a_request, jobs=2, small_jobs=256, is_small=lambda _: True, small_task_threads=helpers
     )
     assert stop.looks < 500 * 20  # some 7 for each task
+
+
+def test_idle_fibers_begin_tasks_when_others_leave_the_queue() -> None:
+    """The queue of a server empties at once when it allows more requests; no task has to end first."""
+    change, waiting, inside, is_open = fibers.Condition(), [0], [0], [False]
+    both, until = 2 * module.QUEUED, time.monotonic() + 60
+
+    def tasks() -> Iterator[int]:
+        yield from range(both)
+        with change:
+            while waiting[0] < module.QUEUED:
+                change.wait(60)
+            is_open[0] = True
+            change.notify_all()
+            while inside[0] < both:
+                assert time.monotonic() < until, f"{inside[0]} tasks have begun"
+                change.wait(1)
+
+    def do(task: int) -> None:
+        with change:
+            with fibers.queueing():
+                waiting[0] += 1
+                change.notify_all()
+                while not is_open[0]:
+                    change.wait(60)
+            inside[0] += 1
+            change.notify_all()
+            while inside[0] < both and time.monotonic() < until:
+                change.wait(1)
+
+    WorkerPool[int](threading.Event()).run(tasks(), do, jobs=2, small_jobs=2 * both, is_small=lambda _: True)
