@@ -29,7 +29,7 @@ def suite(tmp_path):
             env=os.environ | {"PYTHONPATH": path, "PYTEST_ADDOPTS": ""} | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         return ran.stdout + ran.stderr
 
