@@ -272,7 +272,7 @@ def test_a_broken_download_replaces_nothing(box: Sandbox, fs: CtaFileSystem, tmp
     assert (tmp_path / "a").read_bytes() == b"good"
 
 
-@pytest.mark.filterwarnings("ignore:unclosed file")  # fsspec before 2026.4 leaves its copies open
+@pytest.mark.filterwarnings("ignore:unclosed file")  # fsspec up to 2026.1 leaves its copies open
 def test_simplecache_and_filecache_work(box: Sandbox, fs: CtaFileSystem, tmp_path: Path) -> None:
     box.files.put("/lst/w/a.txt", b"first")
     url = "cta:///lst/w/a.txt"
