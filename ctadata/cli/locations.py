@@ -65,19 +65,15 @@ def read_last_location(ctx: typer.Context, value: list[str] | None) -> list[str]
         return value
     refuse_empty_paths(*value)
     for text in value[:-1]:
-        _refuse_userinfo(text)
+        refuse_userinfo(text)
     return [*value[:-1], _take_location(ctx, value[-1])]
 
 
 def _take_location(ctx: typer.Context, text: str) -> str:
-    _refuse_userinfo(text)
+    refuse_userinfo(text)
     profile, path = split_profile(text)
     choose_profile(ctx.find_root().ensure_object(Common), profile)
     return path
-
-
-def _refuse_userinfo(text: str) -> None:
-    refuse_userinfo(text)
 
 
 @dataclass(frozen=True, slots=True)

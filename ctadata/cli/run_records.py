@@ -20,11 +20,11 @@ from typing import Any
 from ctadata import system
 from ctadata.errors import CtadataError, NotFound, UsageError
 from ctadata.http.redaction import redact
+from ctadata.paths import user_directory
 from ctadata.process_identity import host_name
 from ctadata.progress.periodic import Periodic
 from ctadata.progress.tally import Snapshot, percent_done
 from ctadata.tokens.files import make_private_directory, read_private
-from ctadata.tokens.profile_files import state_directory
 from ctadata.transfer import temp_names
 
 log = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ def begin_record(
 
 def records_folder() -> Path:
     """Return the directory of the records."""
-    return state_directory() / "runs"
+    return user_directory("state") / "runs"
 
 
 def read_records(now: float | None = None) -> list[RunRecord]:

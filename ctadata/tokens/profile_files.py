@@ -36,7 +36,7 @@ class ProfileFiles:
         name = quote(profile_name, safe="")
         if name in ("", ".", ".."):
             raise ConfigError(f"{profile_name!r} cannot be the name of a profile")
-        return cls((state or state_directory()) / "tokens" / name)
+        return cls((state or user_directory("state")) / "tokens" / name)
 
     @property
     def token(self) -> Path:
@@ -96,8 +96,3 @@ class ProfileFiles:
         """
         make_private_directory(self.folder)
         remove_stale_temporaries(self.folder)
-
-
-def state_directory() -> Path:
-    """Return the user's directory for state files, `$XDG_STATE_HOME/ctadata` on Linux."""
-    return user_directory("state")

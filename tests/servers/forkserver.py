@@ -131,8 +131,7 @@ def _umask() -> int:
 def serve(listener: socket.socket) -> None:
     """Fork for each order until the other end is closed."""
     for module in PRELOADED:
-        with contextlib.suppress(ModuleNotFoundError):  # typer has had other modules
-            __import__(module)
+        __import__(module)
     while True:
         word, fds, _, _ = socket.recv_fds(listener, 1, 4)
         if not word:

@@ -23,7 +23,6 @@ from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
-from ctadata.transfer.small_task_threads import SmallTaskThreads
 
 PATIENCE = 60.0
 ROOT = RemotePath()
@@ -81,13 +80,6 @@ def get_all(dav: PlainDav, tmp_path, files: int, *, most: int, pinned: bool) -> 
     assert (summary.done, summary.failed) == (files, [])
 
 
-@pytest.fixture
-def _no_threads_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server runs in this process: fibers that wait for its threads would look stuck, and threads would help."""
-    monkeypatch.setattr(SmallTaskThreads, "adjust", lambda *_: None)
-
-
-@pytest.mark.usefixtures("_no_threads_help")
 def test_it_doubles_with_each_round_of_answers_up_to_the_most(dav: PlainDav, tmp_path) -> None:
     gate = Gate(START, 2 * START, 4 * START, 5 * START, 5 * START)
     dav.before = gate.arrive
@@ -96,7 +88,6 @@ def test_it_doubles_with_each_round_of_answers_up_to_the_most(dav: PlainDav, tmp
     assert gate.most == 5 * START
 
 
-@pytest.mark.usefixtures("_no_threads_help")
 def test_a_pinned_number_is_kept(dav: PlainDav, tmp_path) -> None:
     gate = Gate(*[START + 3] * 4)
     dav.before = gate.arrive

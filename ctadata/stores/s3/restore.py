@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ctadata.errors import CtadataError, NotFound, Unsupported
-from ctadata.paths import RemotePath
+from ctadata.paths import RemotePath, user_directory
 from ctadata.stores.base import Store
 from ctadata.stores.recalls import Recall
 from ctadata.stores.s3.store import S3Store
 from ctadata.tokens.files import make_private_directory, read_private, write_private
-from ctadata.tokens.profile_files import state_directory
 
 DAYS = 7
 """The days that a restored copy stays if the user does not say."""
@@ -101,4 +100,4 @@ def restores_of(store: Store) -> Restores | None:
 
 
 def _file_of(request: str) -> Path:
-    return state_directory() / "stage-requests" / f"{request}.json"
+    return user_directory("state") / "stage-requests" / f"{request}.json"

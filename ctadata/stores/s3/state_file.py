@@ -12,9 +12,9 @@ from typing import Any
 
 from ctadata.errors import LocalError, StorageFull
 from ctadata.http.messages import Origin
+from ctadata.paths import user_directory
 from ctadata.stores.s3.address import Name
 from ctadata.tokens.files import make_private_directory, read_private, write_private
-from ctadata.tokens.profile_files import state_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class StateFile:
         """Return the file in a folder of the state directory about these names at the server of this origin."""
         words = [str(origin), *(word for name in names for word in name)]
         digest = hashlib.sha256(json.dumps(words).encode(errors="surrogateescape")).hexdigest()
-        return cls(state_directory() / folder / digest[:32])
+        return cls(user_directory("state") / folder / digest[:32])
 
     def exists(self) -> bool:
         """Return whether there is such a file."""
