@@ -1,4 +1,4 @@
-"""nginx on loopback, beside Apache: a plain server, a door that limits its requests, and a door that redirects."""
+"""nginx on loopback: a plain server, one that waits, a door that limits its requests, and one that redirects."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ MODULES = Path("/usr/lib/nginx/modules")
 LIMIT = 250
 """Requests a second that the limited door takes, as in nginx.conf."""
 
+WAIT = 20
+"""Milliseconds that the waiting server waits before each answer."""
+
 
 @dataclass(frozen=True)
 class Nginx:
@@ -28,12 +31,14 @@ class Nginx:
         plain: The port of the plain server.
         limited: The port of the door that answers 429 beyond `LIMIT` requests a second.
         door: The port of the door that redirects to a pool.
+        waiting: The port of the server that waits; None if its Lua module is not installed.
         access: The log: time, port and status of each request.
     """
 
     plain: int
     limited: int
     door: int
+    waiting: int | None
     access: Path
 
     def answers(self, port: int) -> list[tuple[float, int]]:
@@ -63,9 +68,11 @@ def nginx(folder: Path, data: Path, certificate: Path, plain: int, pool: int) ->
         pool: The port to which the door redirects: that of the plain server, or of a proxy in front of it.
     """
     (folder / "tmp").mkdir(parents=True)
-    running = Nginx(plain, free_port(), free_port(), folder / "access")
+    waiting = free_port() if (MODULES / "ngx_http_lua_module.so").exists() else None
+    running = Nginx(plain, free_port(), free_port(), waiting, folder / "access")
     values = {"D": folder, "DATA": data, "CERT": certificate, "MODULES": MODULES, "POOL": pool}
     values |= {"PLAIN": plain, "LIMITED": running.limited, "DOOR": running.door}
+    values |= {"LUA": "" if waiting else "# ", "WAITING": waiting, "WAIT": WAIT / 1000}
     values["USER"] = "user root;" if os.geteuid() == 0 else ""
     text = CONFIGURATION.read_text()
     for name, value in values.items():

@@ -19,8 +19,8 @@ FEWEST_FILES, FEWEST_BYTES = 16, 64 << 20
 PATIENCE = 0.2
 """Seconds that an idle worker waits for a full batch."""
 
-AHEAD = 8 * MOST_FILES
-"""The largest number of files that wait for a batch; then no further files are looked for."""
+BATCHES_AHEAD = 8
+"""As many full batches of small files may wait; then no further files are looked for."""
 
 CHECK = 0.05
 """Seconds between two looks at the stop of the run."""
@@ -34,10 +34,15 @@ class TaskQueue:
         taken: The number of tasks that `take_all` has yielded.
     """
 
-    def __init__(self) -> None:
-        """Start without tasks."""
+    def __init__(self, most_files: int | None = None) -> None:
+        """Start without tasks.
+
+        Args:
+            most_files: The largest number of files in a batch; None: `MOST_FILES`.
+        """
         self.change = threading.Condition()
         self.taken = 0
+        self._most_files = most_files or MOST_FILES
         self._tasks: deque[Task] = deque()
         self._size = 0
         self._is_closed = False
@@ -75,7 +80,7 @@ class TaskQueue:
 
     def _add(self, task: Task) -> bool:
         with self.change:
-            while len(self._tasks) >= AHEAD and not self._is_closed:
+            while len(self._tasks) >= BATCHES_AHEAD * self._most_files and not self._is_closed:
                 self.change.wait(CHECK)
             self._tasks.append(task)
             self._size += task.size
@@ -97,11 +102,11 @@ class TaskQueue:
         Args:
             at_once: The number of batches that are in work at the same time.
         """
-        is_full = len(self._tasks) >= MOST_FILES or self._size >= MOST_BYTES
+        is_full = len(self._tasks) >= self._most_files or self._size >= MOST_BYTES
         if not (is_full or self._all_found or self._has_waited()):
             return []
         self._idle_since = None
-        most, most_bytes = MOST_FILES, MOST_BYTES
+        most, most_bytes = self._most_files, MOST_BYTES
         if self._all_found or not is_full:  # every worker gets some, and all end at about the same time
             most = min(most, max(FEWEST_FILES, len(self._tasks) // (2 * at_once)))
             most_bytes = min(most_bytes, max(FEWEST_BYTES, self._size // (2 * at_once)))

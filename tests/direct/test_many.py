@@ -47,6 +47,7 @@ def box(use_sandbox: Callable[[Sandbox], None], tmp_path: Path, monkeypatch: pyt
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of at most 16 files."""
     monkeypatch.setattr(task_queue, "MOST_FILES", task_queue.FEWEST_FILES)
+    monkeypatch.setattr(helper_processes, "BATCH_FILES", task_queue.FEWEST_FILES)
 
 
 class Pickling(Executor):

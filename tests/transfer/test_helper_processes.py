@@ -1,9 +1,14 @@
 """More processes start only if this one is busy, processors are idle and work is left. They end if they do not help."""
 
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from ctadata import resources
-from ctadata.transfer.helper_processes import MeasuredDemand
+from ctadata.transfer.helper_processes import BATCH_FILES, HelperProcesses, MeasuredDemand
+from ctadata.transfer.task_queue import MOST_FILES, TaskQueue
 
 
 @pytest.mark.parametrize(
@@ -54,3 +59,56 @@ def test_processes_that_make_the_run_slower_are_found_once_they_have_worked_for_
     assert demand.is_slower(1000 + 2 * files_each_second) is expected
     now = 20.0
     assert not demand.is_slower(1000 + 2 * files_each_second)  # it is judged once
+
+
+class _Task:
+    size = 4000
+
+
+class _Run:
+    """A run that waits for the further processes, and then moves the other files."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.have_batches = threading.Event()
+
+    def work_here(self, tasks: Iterator[Any]) -> None:
+        assert self.have_batches.wait(60)
+        list(tasks)
+
+
+class _Batches:
+    """Cuts four batches, and moves nothing."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def hand_out(self, run: Any, found: TaskQueue, is_slower: object) -> None:
+        while len(self.sizes) < 4:
+            with found.change:
+                found.change.wait_for(lambda: found.waiting >= BATCH_FILES, timeout=0.01)
+                batch = found.cut(2)
+            self.sizes += [len(batch)] if batch else []
+        run.have_batches.set()
+
+
+class _Wanted:
+    """One further process is wanted."""
+
+    def count(self, taken: int, waiting: int) -> int:
+        return 1
+
+    def is_slower(self, files: int) -> bool:
+        return False
+
+
+def test_a_batch_for_a_process_of_this_machine_has_more_files() -> None:
+    run, batches = _Run(), _Batches()
+
+    def find() -> Iterator[Any]:
+        yield from [_Task()] * 5 * BATCH_FILES
+        run.have_batches.wait(60)
+
+    HelperProcesses(1, lambda count: batches, _Wanted).run(run, find())  # type: ignore[arg-type, return-value]
+    assert batches.sizes == [BATCH_FILES] * 4
+    assert BATCH_FILES > MOST_FILES
