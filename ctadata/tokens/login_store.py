@@ -223,11 +223,11 @@ def explain_copy_mismatch(token: Token, profile: Profile) -> str:
 
     The check is for copies of tokens that a login on this machine stored.
     """
-    digest = _digest(token.reveal())
     for about in ProfileFiles.of(profile.name).folder.parent.glob("*/token.json"):
         with contextlib.suppress(CtadataError):
             record = _load_json(about)
-            if record.get("sha256") == digest and (missing := missing_origins(profile, record.get("origins"))):
+            missing = missing_origins(profile, record.get("origins"))
+            if missing and record.get("sha256") == _digest(token.reveal()):
                 return describe_origin_mismatch(_origins(record), missing)
     return ""
 

@@ -13,8 +13,8 @@ HEAVY = {
 
 UNUSED = {
     "list": {
-        "concurrent.futures", "ctadata.stores.dcache.frontend", "ctadata.tokens.access_keys", "ctadata.transfer",
-        "hashlib", "pickle", "secrets", "shlex", "zlib_ng",
+        "concurrent.futures", "ctadata.stores.dcache.frontend", "ctadata.stores.webdav.deletion",
+        "ctadata.tokens.access_keys", "ctadata.transfer", "hashlib", "pickle", "secrets", "shlex", "zlib_ng",
     },
     "get": {"ctadata.transfer.streams", "ctadata.stores.dcache.frontend"},
     "put": {"ctadata.transfer.streams", "ctadata.stores.dcache.frontend"},
@@ -36,11 +36,14 @@ main.run(sys.argv[1:])
 
 
 @pytest.mark.parametrize("arguments", [("list", "/"), ("get", "/f"), ("put", "f", "/f")], ids=lambda each: each[0])
-def test_a_command_loads_no_heavy_module_before_its_first_request(arguments, tmp_path):
+@pytest.mark.parametrize("variable", ["BEARER_TOKEN", "BEARER_TOKEN_FILE"])
+def test_a_command_loads_no_heavy_module_before_its_first_request(arguments, variable, tmp_path):
     (tmp_path / "f").write_text("content")
+    (tmp_path / "token").touch(0o600)
+    (tmp_path / "token").write_text("token")
     settings = tmp_path / "c.toml"
     settings.write_text('default = "x"\n[profiles.x]\nkind = "webdav"\ndoor = "http://127.0.0.1:9"\n')
-    environment = {"CTADATA_CONFIG": str(settings), "BEARER_TOKEN": "token", "HOME": str(tmp_path)}
+    environment = {"CTADATA_CONFIG": str(settings), variable: "token", "HOME": str(tmp_path)}
     ran = subprocess.run(
         [sys.executable, "-c", RUN, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

@@ -19,7 +19,6 @@ from ctadata.stores.channel import ThreadedIterator
 from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.path_errors import add_path, add_path_to_errors, refuse_inside, refuse_root
-from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.multistatus import read_refused_members, refusal_error
 from ctadata.stores.webdav.propfind import Propfind
@@ -220,6 +219,8 @@ class WebDAVStore:
 
     def delete_tree(self, path: RemotePath) -> None:
         """Delete a file, or a collection with all that lies below it; see `Store.delete_tree`."""
+        from ctadata.stores.webdav.deletion import Deletion  # imported late: most commands delete no tree
+
         refuse_root(path)
         with add_path_to_errors(path):
             deletion = Deletion(self._delete, self._look, self.list, self._wait)
