@@ -223,8 +223,7 @@ class WebDAVStore:
 
         refuse_root(path)
         with add_path_to_errors(path):
-            deletion = Deletion(self._delete, self._look, self.list, self._wait)
-            deletion.delete(path, tree=self.info(path).is_directory)
+            Deletion(self._delete, self._look, self.list, self._wait).delete(path, tree=self.info(path).is_directory)
 
     def _delete(self, path: RemotePath, collection: bool) -> None:
         self._check_nothing_kept(self._client.send("DELETE", self._url(path, slash=collection)), path)
