@@ -13,9 +13,9 @@ from ctadata.local_paths import exists, is_directory
 from ctadata.paths import missing_file_error
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.equality import Compare
-from ctadata.transfer.path_mapping import retry_receipt
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record, read_receipt, unfinished
+from ctadata.transfer.receipt_retry import retry_receipt
 
 
 def retry_work(common: Common, action: str, receipts: Sequence[str], rules: Rules, folders: Sequence[str]) -> Work:

@@ -31,9 +31,8 @@ from ctadata.printable import escape_unprintable
 from ctadata.progress import units
 from ctadata.progress.format import NAMED, counted_line, outcome_lines, status_lines
 from ctadata.progress.reporters import choose
-from ctadata.transfer.report import Outcome, Reporter, Summary
+from ctadata.transfer.report import Outcome, Reporter, Summary, TooManyDeletions
 from ctadata.transfer.special_files import SPECIAL
-from ctadata.transfer.sync import TooManyDeletions
 
 if TYPE_CHECKING:
     from ctadata.session import Session

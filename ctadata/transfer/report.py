@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
-from ctadata.errors import CtadataError, PartialFailure
+from ctadata.errors import CtadataError, PartialFailure, UsageError
 from ctadata.paths import RemotePath
 
 
@@ -269,3 +269,7 @@ class InvalidPath:
 
     error: CtadataError
     base: RemotePath
+
+
+class TooManyDeletions(UsageError):
+    """A sync would delete more names than it may, so it has deleted none."""

@@ -24,7 +24,7 @@ from ctadata.transfer.download_tree import download, for_each_entry
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_entries import find_folder, names_in, remove
 from ctadata.transfer.local_tree import UploadSource
-from ctadata.transfer.report import Outcome, State, Summary
+from ctadata.transfer.report import Outcome, State, Summary, TooManyDeletions
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.upload_tree import upload
 
@@ -123,10 +123,6 @@ def _delete(run: Run, extraneous: LocalExtraneous | RemoteExtraneous, deletion: 
 
 def _depth(item: Extraneous) -> int:
     return -len(item.remote.parts)
-
-
-class TooManyDeletions(UsageError):
-    """A sync would delete more names than it may, so it has deleted none."""
 
 
 def _check(names: Sequence[Extraneous], deletion: Deletion) -> None:

@@ -16,8 +16,14 @@ UNUSED = {
         "concurrent.futures", "ctadata.stores.dcache.frontend", "ctadata.stores.webdav.deletion",
         "ctadata.tokens.access_keys", "ctadata.transfer", "hashlib", "pickle", "secrets", "shlex", "zlib_ng",
     },
-    "get": {"ctadata.transfer.streams", "ctadata.stores.dcache.frontend"},
-    "put": {"ctadata.transfer.streams", "ctadata.stores.dcache.frontend"},
+    "get": {
+        "ctadata.cli.listed_files", "ctadata.cli.receipts", "ctadata.stores.dcache.frontend",
+        "ctadata.transfer.streams", "ctadata.transfer.sync", "ctadata.transfer.upload_tree",
+    },
+    "put": {
+        "ctadata.cli.receipts", "ctadata.stores.dcache.frontend", "ctadata.transfer.download_tree",
+        "ctadata.transfer.streams", "ctadata.transfer.sync",
+    },
 }  # fmt: skip
 """Modules that one command may not load."""
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ctadata.errors import UsageError
-from ctadata.transfer.path_mapping import receipt_download_targets, receipt_upload_sources
 from ctadata.transfer.receipt import read_receipt, unfinished
+from ctadata.transfer.receipt_retry import receipt_download_targets, receipt_upload_sources
 
 USUAL = {
     "schema": 1,

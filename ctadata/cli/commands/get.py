@@ -10,12 +10,10 @@ import typer
 
 from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import complete_remote
-from ctadata.cli.listed_files import read_files
 from ctadata.cli.locations import read_location
 from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdout, stdout_is_terminal
 from ctadata.cli.progress_options import ProgressOptions
-from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import Work, in_processes, run_transfer
 from ctadata.errors import UsageError
@@ -85,6 +83,8 @@ def get(
     if retry_failed:
         if files_from:
             raise UsageError("--retry-failed takes its paths from the receipt: leave out --files-from")
+        from ctadata.cli.receipts import retry_work
+
         work = retry_work(common, "get", retry_failed, rules, paths or [])
     elif local == "-":
         if run_options.json or recursive or files_from or run_options.shard or processes:
@@ -98,9 +98,11 @@ def get(
 
         work = lambda session, reporter: download_with_full_path(session, sources[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
-        listed = (
-            None if files_from is None else read_files(files_from, null=null, profile=lambda: common.resolve().profile)
-        )
+        listed = None
+        if files_from is not None:
+            from ctadata.cli.listed_files import read_files
+
+            listed = read_files(files_from, null=null, profile=lambda: common.resolve().profile)
         work = lambda session, reporter: session.get(  # noqa: E731
             sources, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )

@@ -15,7 +15,6 @@ from ctadata.cli.object_options import ObjectOptions
 from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdin
 from ctadata.cli.progress_options import ProgressOptions
-from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import in_processes, run_transfer
 from ctadata.config.builtin import BUILT_IN, DEFAULT_PROFILE
@@ -116,6 +115,8 @@ def put(
     if retry_failed:
         if files_from or headers:
             raise UsageError("--retry-failed takes its paths from the receipt, and allows no other choice of files")
+        from ctadata.cli.receipts import retry_work
+
         work = retry_work(common, "put", retry_failed, rules, local or [])
     elif sources == ["-"] and files_from is None:
         if run_options.shard:

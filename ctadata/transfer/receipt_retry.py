@@ -1,0 +1,98 @@
+"""Transfer again what the receipt of an earlier run records as failed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ctadata.errors import UsageError
+from ctadata.local_paths import is_directory
+from ctadata.paths import RemotePath
+from ctadata.printable import escape_unprintable
+from ctadata.transfer.download_target import PendingTarget
+from ctadata.transfer.download_tree import download
+from ctadata.transfer.local_tree import UploadSource
+from ctadata.transfer.receipt import Record
+from ctadata.transfer.report import InvalidPath, Summary
+from ctadata.transfer.run import Run
+from ctadata.transfer.upload_tree import upload
+
+
+def retry_receipt(run: Run, action: str, records: Sequence[Record], folders: Sequence[Path]) -> Summary:
+    """Download or upload the files of a receipt again.
+
+    Args:
+        run: The run.
+        action: `get` or `put`, as in the receipt.
+        records: The lines of the receipt.
+        folders: The local directories that may hold the files; any other file is a failure.
+
+    Returns:
+        The summary, with each failure.
+    """
+    if action == "get":
+        return download(run, receipt_download_targets(records, folders))
+    return upload(run, receipt_upload_sources(records, folders, follow_links=run.rules.follow_links))
+
+
+def receipt_download_targets(
+    records: Iterable[Record], folders: Sequence[Path]
+) -> Iterator[PendingTarget | InvalidPath]:
+    """Yield the targets of the files of a receipt. They start at the root directory, so no link is followed.
+
+    Args:
+        records: The lines of the receipt.
+        folders: The directories that may hold the files; any other file is a failure.
+    """
+    seen = set[tuple[RemotePath, Path]]()  # keys that no path can name have the collection above them as path
+    for record in records:
+        if record.local is None or (record.path, record.local) in seen:
+            continue
+        seen.add((record.path, record.local))
+        local = record.local.absolute()
+        if ".." in local.parts or not _lies_in(local.parent, folders):
+            yield _outside_error(record.path, local)
+        else:
+            *above, name = local.parts[1:]
+            yield PendingTarget(record.path, Path("/"), tuple(above), name, recursive=True, size=record.size)
+
+
+def receipt_upload_sources(
+    records: Iterable[Record], folders: Sequence[Path], *, follow_links: bool = False
+) -> Iterator[UploadSource | InvalidPath]:
+    """Yield the sources of the files of a receipt; files of one collection that follow each other are one source.
+
+    Args:
+        records: The lines of the receipt.
+        folders: The directories that may hold the files, with links resolved; any other file is a failure.
+        follow_links: Whether a link to a directory stands for that directory.
+    """
+
+    def is_tree(local: Path) -> bool:
+        return is_directory(local) and (follow_links or not local.is_symlink())
+
+    with_local = [(record.path, record.local) for record in records if record.local is not None]
+    yield from (_outside_error(path, local) for path, local in with_local if not _lies_in(local, folders))
+    inside = (pair for pair in with_local if _lies_in(pair[1], folders))
+    for collection, group in itertools.groupby(inside, key=lambda pair: pair[0].parent):
+        pairs = list(group)
+        yield from (UploadSource(path, local) for path, local in pairs if is_tree(local))
+        files = tuple((local, path.name) for path, local in pairs if not is_tree(local))
+        if files:
+            yield UploadSource(collection, files=files)
+
+
+def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
+    resolved = Path(os.path.realpath(local))
+    return any(resolved.is_relative_to(os.path.realpath(folder)) for folder in folders)
+
+
+def _outside_error(path: RemotePath, local: Path) -> InvalidPath:
+    hint = f"to allow it, name its directory after the receipt: {shlex.quote(escape_unprintable(str(local.parent)))}"
+    error = UsageError(
+        "the receipt names a file outside of the directory", hint=hint, path=escape_unprintable(str(local))
+    )
+    return InvalidPath(error, path)
