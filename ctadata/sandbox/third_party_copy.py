@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -174,7 +174,7 @@ class _Transfer:
     # ---- the other server
     def pull(self, node: Node) -> None:
         """Fetch the bytes into `node`, and compare them with the other server's checksum if it sends one."""
-        with _RemoteResponse(self, "GET", {"Want-Digest": "adler32"}, None) as reply:
+        with self._response("GET", {"Want-Digest": "adler32"}, None) as reply:
             if reply.status != 200:
                 raise ValueError(f"rejected GET: {reply.status} {reply.reason}")
             incoming = self.site.namespace.new_incoming(["adler32"])
@@ -202,10 +202,10 @@ class _Transfer:
     def push(self, node: Node) -> None:
         """Send the bytes of `node`, and compare the checksums by HEAD."""
         length = {"Content-Length": str(node.size)}
-        with _RemoteResponse(self, "PUT", length, self._outgoing_blocks(node)) as reply:
+        with self._response("PUT", length, self._outgoing_blocks(node)) as reply:
             if not 200 <= reply.status < 300:
                 raise ValueError(f"rejected PUT: {reply.status} {reply.reason}")
-        with _RemoteResponse(self, "HEAD", {"Want-Digest": "adler32"}, None) as reply:
+        with self._response("HEAD", {"Want-Digest": "adler32"}, None) as reply:
             remote_digest, digest = reply.headers.get("Digest"), choose_digest("adler32", node.checksums)
             if reply.status != 200 or (remote_digest is not None and digest is not None and remote_digest != digest):
                 raise ValueError(f"verification failed: {remote_digest} is not {digest}")
@@ -217,52 +217,35 @@ class _Transfer:
             yield block
             self.moved += len(block)
 
-
-class _RemoteResponse:
-    """The other server's response; redirects are followed, and another server than the first gets no credential."""
-
-    def __init__(self, transfer: _Transfer, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> None:
-        self._transfer = transfer
-        self._arguments = method, headers, body
-        self._connection: http.client.HTTPConnection | None = None
-
-    def __enter__(self) -> http.client.HTTPResponse:
-        method, headers, body = self._arguments
-        url = self._transfer.remote
-        own = {**self._transfer.headers, **headers, "User-Agent": AGENT}
+    @contextmanager
+    def _response(
+        self, method: str, headers: dict[str, str], body: Iterator[bytes] | None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Yield the other server's response; redirects are followed, and another server gets no credential."""
+        url = self.remote
+        own = {**self.headers, **headers, "User-Agent": AGENT}
         for _ in range(5):
-            reply = self._send(method, url, own, body)
-            location = reply.headers.get("Location")
-            if reply.status not in (301, 302, 303, 307, 308) or location is None:
-                return reply
-            reply.close()
-            self.close()
-            if urlsplit(urljoin(url, location)).netloc != urlsplit(url).netloc:
+            with closing(self._connect(url)) as connection:
+                parts = urlsplit(url)
+                connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, own)
+                with connection.getresponse() as reply:
+                    location = reply.headers.get("Location")
+                    if reply.status not in (301, 302, 303, 307, 308) or location is None:
+                        yield reply
+                        return
+            if urlsplit(urljoin(url, location)).netloc != parts.netloc:
                 own = {name: value for name, value in own.items() if name.lower() != "authorization"}
             url = urljoin(url, location)
         raise ValueError("too many redirects")
 
-    def _send(
-        self, method: str, url: str, headers: dict[str, str], body: Iterator[bytes] | None
-    ) -> http.client.HTTPResponse:
+    def _connect(self, url: str) -> http.client.HTTPConnection:
+        """Return a connection to the server of a URL, which `cancel` ends; it opens with its request."""
         parts = urlsplit(url)
-        host = parts.hostname or ""
         if parts.scheme == "https":
             context = ssl.create_default_context()
-            for authority in self._transfer.authorities:
+            for authority in self.authorities:
                 context.load_verify_locations(authority)
-            self._connection = http.client.HTTPSConnection(host, parts.port, context=context, timeout=60)
+            self.connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, context=context, timeout=60)
         else:
-            self._connection = http.client.HTTPConnection(host, parts.port, timeout=60)
-        self._transfer.connection = self._connection
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        self._connection.request(method, target, body, headers)
-        return self._connection.getresponse()
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+            self.connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        return self.connection

@@ -147,6 +147,22 @@ def test_a_client_that_disconnects_cancels_the_copy(make_box, make_caller):
     assert not box.files.exists(f"{HOME}/b")
 
 
+def test_a_client_that_disconnects_cancels_the_copy_to_another_server(make_box, make_caller):
+    box, other = make_box(marker_interval=0.01), make_box()
+    box.trust(other)
+    box.files.put(f"{HOME}/a", b"x" * (32 * MIB))
+    stall = other.faults.add("door", "PUT", f"{HOME}/b", faults.Delay())
+    token = macaroon(other, make_caller, f"{HOME}/b", "UPLOAD,READ_METADATA,DELETE")
+    call = make_caller(box)
+    headers = {"Destination": f"{other.door}{HOME}/b", "Credential": "none"}
+    headers["TransferHeaderAuthorization"] = f"Bearer {token}"
+    wire = call.head("COPY", f"{box.door}{HOME}/a", {**call.bearer, **headers})
+    assert stall.reached.wait(60)
+    wire.close()
+    box.close()  # waits for its threads; its connection to the other server is closed
+    assert not other.files.exists(f"{HOME}/b")
+
+
 def test_a_site_that_is_not_trusted(make_box, make_caller):
     box, other = make_box(), make_box()
     other.files.put(f"{HOME}/a", b"x")
