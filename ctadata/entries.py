@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -62,8 +62,11 @@ class Entry:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle needs: all but the response; a mapping proxy cannot be pickled, so a dictionary goes."""
-        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "response"}
-        return _restore, ({**values, "checksums": dict(self.checksums)},)
+        described = self.size, self.mtime, self.etag, dict(self.checksums), self.locality
+        return _restore, (
+            self.path.parts, self.is_directory, *described,
+            self.alias_of, self.has_twin, self.kept_mtime, self.is_catalogued,
+        )  # fmt: skip
 
     @property
     def is_directory(self) -> bool:
@@ -71,5 +74,5 @@ class Entry:
         return self.kind is Kind.DIRECTORY
 
 
-def _restore(values: dict[str, Any]) -> Entry:
-    return Entry(**values)
+def _restore(parts: tuple[str, ...], is_directory: bool, *values: Any) -> Entry:
+    return Entry(RemotePath(parts), Kind.DIRECTORY if is_directory else Kind.FILE, *values)

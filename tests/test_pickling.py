@@ -1,5 +1,6 @@
 """Entries and errors come out of other processes as they went in."""
 
+import dataclasses
 import pickle
 import pkgutil
 from collections.abc import Iterator
@@ -63,3 +64,15 @@ def test_an_entry_is_pickled(checksums: dict[str, str] | None) -> None:
     entry = Entry(RemotePath.parse("/lst/a"), Kind.FILE, 3, locality="ONLINE", response=lambda: 0, **known)
     there = pickle.loads(pickle.dumps(entry))
     assert (there, there.response) == (entry, None)
+
+
+def test_each_field_of_an_entry_is_pickled() -> None:
+    values = {
+        "path": RemotePath.parse("/lst/a"), "kind": Kind.FILE, "size": 3, "mtime": 1.5, "etag": '"a"',
+        "checksums": {"md5": "a"}, "locality": "ONLINE", "alias_of": "b", "has_twin": True, "kept_mtime": 2.5,
+        "is_catalogued": True,
+    }  # fmt: skip
+    assert {*values, "response"} == {each.name for each in dataclasses.fields(Entry)}
+    there = pickle.loads(pickle.dumps(Entry(**values)))  # type: ignore[arg-type]
+    assert {name: getattr(there, name) for name in values} == values
+    assert pickle.loads(pickle.dumps(Entry(there.path, Kind.DIRECTORY))).is_directory

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ctadata.cli.output import format_rfc3339, stdout_is_terminal, write_json, write_line, write_text
+from ctadata.cli.output import format_rfc3339, stdout_is_terminal, write_json, write_line, write_lines, write_text
 from ctadata.entries import Entry
 from ctadata.errors import UsageError
 from ctadata.namespace.external_sort import SORT_KEYS, SortKey
@@ -76,6 +76,9 @@ def write_entries(entries: Iterable[Entry], columns: Columns, *, together: bool 
     if columns.long and not (columns.null or columns.json):
         aligned = together and stdout_is_terminal()
         _write_lines((long_cells(entry, columns) for entry in entries), ALIGNED if aligned else 1)
+        return
+    if together and not (columns.null or columns.json):
+        write_lines(map(short_line, entries))
         return
     for entry in entries:
         if columns.null:

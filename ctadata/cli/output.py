@@ -14,12 +14,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, TextIO
 
 DIRECT, PLATFORM = "cta-data-direct", "cta-data"
 PROGRAM = PLATFORM if os.path.basename(sys.argv[0]) in (PLATFORM, "ctadata") else DIRECT  # noqa: PTH119
 """The name that the program was called by: one goes straight to the storage, the other through the platform."""
+LINES = 1000
+"""The number of lines that are written with one call, if they come at once."""
 SCHEMA = 1
 """The version of the objects that `--json` writes; it grows when a key changes its meaning."""
 
@@ -114,6 +116,29 @@ def write_line(line: str) -> None:
 
         line = escape_unprintable(line)
     write_text(line + "\n")
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines to stdout that all come at once, many with one call; those before an error are written too."""
+    group: list[str] = []
+    try:
+        for line in lines:
+            group.append(line)
+            if len(group) == LINES:
+                _write_group(group)
+    finally:
+        _write_group(group)
+
+
+def _write_group(lines: list[str]) -> None:
+    """Write the lines and empty the list; on a terminal, with escapes for control characters."""
+    if stdout_is_terminal():
+        from ctadata.printable import escape_unprintable
+
+        lines[:] = map(escape_unprintable, lines)
+    text = "".join(f"{line}\n" for line in lines)
+    lines.clear()
+    write_text(text)
 
 
 def write_text(text: str) -> None:

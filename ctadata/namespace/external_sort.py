@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import heapq
 import itertools
@@ -19,9 +18,12 @@ CHUNK = 500
 """The number of entries that are written and read at a time."""
 
 
-def name_key(entry: Entry) -> tuple[bytes, ...]:
-    """Return the sort key of an entry: the names along its path, as UTF-8. A directory comes before its members."""
-    return tuple(part.encode("utf-8", "surrogatepass") for part in entry.path.parts)
+def name_key(entry: Entry) -> bytes:
+    """Return the sort key of an entry: the names along its path, as UTF-8. A directory comes before its members.
+
+    No name holds a NUL, so the bytes between two of them are compared name by name.
+    """
+    return "\0".join(entry.path.parts).encode("utf-8", "surrogatepass")
 
 
 def size_key(entry: Entry) -> tuple[object, ...]:
@@ -34,7 +36,7 @@ def time_key(entry: Entry) -> tuple[object, ...]:
     return entry.mtime is None, -(entry.mtime or 0), name_key(entry)
 
 
-SortKey = Callable[[Entry], tuple[Any, ...]]
+SortKey = Callable[[Entry], Any]
 SORT_KEYS: dict[str, SortKey] = {"name": name_key, "size": size_key, "time": time_key}
 """The sort keys by the words of `--sort-by`."""
 
@@ -80,10 +82,12 @@ def _merge_batches(batch: list[Entry], remaining: Iterator[Entry], size: int, ke
     try:
         with tempfile.TemporaryFile() as file:
             batches: list[tuple[int, int]] = []
-            while batch:
+            while len(batch) == size:
                 batches.append(_write(file, batch))
-                batch = sorted(itertools.islice(remaining, size), key=key)
-            yield from heapq.merge(*(_read(file, *place) for place in batches), key=key)
+                batch.clear()  # before the next batch comes
+                batch += itertools.islice(remaining, size)
+                batch.sort(key=key)
+            yield from heapq.merge(*(_read(file, *place) for place in batches), batch, key=key)
     except OSError as error:
         kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
         words = f"local: the listing cannot be sorted: {error.strerror}"
@@ -95,8 +99,7 @@ def _write(file: IO[bytes], batch: list[Entry]) -> tuple[int, int]:
 
     begin = file.tell()
     for first in range(0, len(batch), CHUNK):
-        plain = [dataclasses.replace(e, checksums=dict(e.checksums)) for e in batch[first : first + CHUNK]]
-        pickle.dump(plain, file, pickle.HIGHEST_PROTOCOL)
+        pickle.dump(batch[first : first + CHUNK], file, pickle.HIGHEST_PROTOCOL)
     file.flush()
     return begin, file.tell()
 

@@ -19,12 +19,15 @@ ErrorCallback = Callable[[CtadataError], object]
 
 def list_children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:
     """Yield the selected entries directly below a directory, without our temporary files."""
+    has_filters = bool(filters)
     for entry in store.list(path):
-        inside = (entry.path.name,)
-        if not entry.path.is_temporary and (
-            filters.takes_directory(inside) if entry.is_directory else filters.takes(inside)
-        ):
-            yield entry
+        if entry.path.is_temporary:
+            continue
+        if has_filters:
+            inside = (entry.path.name,)
+            if not (filters.takes_directory(inside) if entry.is_directory else filters.takes(inside)):
+                continue
+        yield entry
 
 
 def list_tree(

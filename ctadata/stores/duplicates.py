@@ -18,8 +18,8 @@ def fingerprint(entry: Entry) -> int:
     """
     if entry.kind is Kind.DIRECTORY:
         return 0
-    sums = frozenset(entry.checksums.items())
-    return hash((entry.kind, entry.size, entry.mtime, entry.etag, sums, entry.locality))
+    sums = frozenset(entry.checksums.items()) if entry.checksums else None
+    return hash((entry.size, entry.mtime, entry.etag, sums, entry.locality))
 
 
 class SeenEntries:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from stores.odd_server import Answer, OddServer
 
+from ctadata.cli import output
 from ctadata.namespace import external_sort
 from ctadata.sandbox import faults
 
@@ -101,7 +102,9 @@ class TestOrder:
         assert len(process.stdout.readlines()) == len(NAMES) - 1
         assert process.wait(60) == 0
 
-    def test_entries_before_an_error_are_shown_sorted(self, run, server):
+    @pytest.mark.parametrize("together", [2, 1000])
+    def test_entries_before_an_error_are_shown_sorted(self, run, server, monkeypatch, together):
+        monkeypatch.setattr(output, "LINES", together)
         self.lists(server, b"".join(listing(*NAMES)).removesuffix(b"</D:multistatus>"))
         ended = run("list", "/d", check=5)
         assert self.names(ended.out) == sorted(NAMES, key=str.encode)
