@@ -95,11 +95,11 @@ def _known_secrets() -> Iterator[str]:
     for text in sorted(texts, key=len, reverse=True):
         yield str(text)
         if not text.isalnum():
-            encoded = quote(text, safe="")
+            encoded = quote(text, safe="", errors="surrogatepass")
             yield from {
                 encoded,
                 encoded.lower(),
-                quote(text),
+                quote(text, errors="surrogatepass"),
                 json.dumps(text)[1:-1],
                 text.replace("/", "\\/"),
                 text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),  # xml.sax.saxutils loads ssl

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import quote
+from urllib.parse import unquote
 
 from ctadata.errors import CtadataError
 from ctadata.printable import escape_unprintable
@@ -76,10 +76,12 @@ def counted_line(alike: Sequence[Outcome]) -> str:
 
 def _what(error: CtadataError) -> str:
     """Return what happened, without the path that a server repeats at the end: it differs for each file."""
-    for path in (error.path, quote(error.path)) if error.path else ():
-        if error.what.endswith(f": {path}"):
-            return error.what.removesuffix(f": {path}")
-    return error.what
+    if not error.path:
+        return error.what
+    before, _, path = error.what.rpartition(": ")
+    if unquote(path, errors="surrogateescape") == error.path:  # a percent-encoded path holds no ": "
+        return before
+    return error.what.removesuffix(f": {error.path}")
 
 
 def _name(outcome: Outcome) -> str:

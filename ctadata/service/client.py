@@ -230,7 +230,7 @@ class APIClient:
             endpoint: The name of the endpoint, for example `fetch` or `list`.
             path: The path on the storage. It is percent-encoded twice, as the service expects.
         """
-        parts = [service.rstrip("/"), endpoint.strip("/"), quote(quote(path.strip("/")))]
+        parts = [service.rstrip("/"), endpoint.strip("/"), quote(quote(path.strip("/"), errors="surrogateescape"))]
         return "/".join(part for part in parts if part)
 
     def get_endpoint(self, endpoint: str, path: str, stream: bool = False, chunk_size: int | None = None) -> Raw:

@@ -250,6 +250,19 @@ def test_many_missing_files_are_one_line_although_the_server_repeats_each_path(a
     assert failed[0].endswith(" and 9 more")
 
 
+@pytest.mark.parametrize("options", [(), ("-n",), ("-q",)])
+def test_a_missing_file_whose_name_is_not_utf8_is_one_failure(at_box, box, place, options):
+    box.files.put(f"/{place}/good", b"1")
+    missing = f"{place}/".encode() + b"\xff\xfe\n"
+    words = ("get", *options, "--files-from", "-", "out")
+    failed = at_box(*words, stdin=missing, check=3).err
+    assert failed.count("there is no such file or directory") == 1
+    assert f"{place}/\\udcff\\udcfe" in failed
+    failed = at_box(*words, stdin=missing + f"{place}/good\n".encode(), check=6).err
+    assert "bug" not in failed
+    assert options or "1 file done" in failed
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -105,6 +105,13 @@ def test_a_secret_that_the_process_holds_is_shown_nowhere(text):
     del held
 
 
+@pytest.mark.parametrize("text", ["no/utf-8/\udcff", "half/a/pair/\ud800"])
+def test_a_secret_that_is_no_utf8_is_hidden(text):
+    held = Secret(text)
+    assert redact(f"the token {text} is not good") == "the token *** is not good"
+    del held
+
+
 def test_dropped_secrets_and_short_ones_are_not_hidden():
     held = Secret("short")
     assert redact("a short word") == "a short word"

@@ -15,7 +15,7 @@ from rich.console import Console
 from ctadata.errors import NotFound
 from ctadata.paths import RemotePath
 from ctadata.progress.counting import CountingReporter
-from ctadata.progress.format import outcome_line
+from ctadata.progress.format import outcome_line, outcome_lines
 from ctadata.progress.plain import PlainReporter
 from ctadata.progress.reporters import choose
 from ctadata.progress.tally import Tally
@@ -46,6 +46,19 @@ def outcome(state=State.DONE, name="lst/a", **more):
 )
 def test_line_of_an_ended_file(ended, line):
     assert outcome_line(ended) == line
+
+
+@pytest.mark.parametrize(
+    ("path", "repeated"),
+    [
+        ("/a: é/", "/a: é/"), ("/a: é/", "/a%3A%20%C3%A9/"), ("/a: é/", "/a%3a%20%c3%a9/"),
+        ("/\udcff/", "/\udcff/"), ("/\udcff/", "/%FF/"), ("/\ud800/", "/\ud800/"),
+    ],
+)  # fmt: skip
+def test_failures_that_differ_in_the_repeated_path_are_one_line(path, repeated):
+    errors = [NotFound(f"gone: {repeated}{number}", path=f"{path}{number}") for number in range(5)]
+    (line,) = outcome_lines([outcome(State.FAILED, error=error) for error in errors])
+    assert line.startswith("failed 5 files: gone: /")
 
 
 class TestPlain:

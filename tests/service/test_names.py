@@ -197,6 +197,7 @@ def test_the_clients_endpoints_are_unchanged(on_platform: Platform):
     answer = client.get_endpoint("fetch", "lst/f")
     assert (answer.status_code, answer.content) == (200, b"content")
     assert client.token == on_platform.token
+    assert client.construct_endpoint_url(url, "", "\udcff").endswith("/%25FF")
 
 
 @pytest.mark.parametrize(
