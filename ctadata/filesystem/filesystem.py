@@ -26,6 +26,9 @@ from ctadata.stores.read_pieces import Piece, read_pieces
 from ctadata.stores.sharing import Shares
 from ctadata.transfer.streams import stream_to
 
+MODES = ("r", "rb", "rt", "w", "wb", "wt", "x", "xb", "xt")
+"""The modes of `open`."""
+
 
 class CtaFileSystem(ListingFileSystem):
     """The storage of a profile. See the help of `ctadata.filesystem`.
@@ -60,10 +63,6 @@ class CtaFileSystem(ListingFileSystem):
                     if isinstance(error, NotFound):
                         names.refuse_directory(place, where)
                     raise
-            if mode not in ("wb", "xb"):
-                raise as_os_error(
-                    Unsupported(f"mode {mode} is not possible: a file is read, or written anew", path=path)
-                )
             if mode == "xb" and is_there(place.store, where):
                 raise AlreadyExists("the name is taken", path=path)
         upload = functools.partial(names.publish, place, target=where, new=mode == "xb")
@@ -80,6 +79,9 @@ class CtaFileSystem(ListingFileSystem):
             compression, encoding, errors, newline: As fsspec has them.
         """
         self._strip_own(path)
+        if mode not in MODES:
+            words = f"mode {mode!r} is not possible: a file is read, or written anew"
+            raise as_os_error(Unsupported(words, hint=f"the modes are {', '.join(MODES)}", path=stringify_path(path)))
         if "r" in mode or ("b" in mode and kwargs.get("compression") is None):
             return super().open(path, mode, *args, **kwargs)
         return open_layers(

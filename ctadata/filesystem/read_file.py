@@ -8,7 +8,7 @@ from fsspec.spec import AbstractBufferedFile
 
 from ctadata.errors import Changed
 from ctadata.filesystem.block_cache import BlockCache
-from ctadata.filesystem.os_errors import as_os_error, raise_os_errors
+from ctadata.filesystem.os_errors import raise_os_errors
 from ctadata.listed_paths import html_properties
 from ctadata.stores.ranged_file import RangedFile
 
@@ -69,7 +69,8 @@ class CtaFile(AbstractBufferedFile):  # a direct base: astropy reads lazily what
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what another process opens the same version of the file with; no secret is among it."""
-        return reopen, (self.fs, self.path, self.loc, self.size, self._blocks.block_size)
+        version = self.size, self._file.etag, dict(self._file.digests)
+        return reopen, (self.fs, self.path, self.loc, version, self._blocks.block_size)
 
     def __repr__(self) -> str:
         """The URL and the size."""
@@ -84,14 +85,26 @@ class CtaFile(AbstractBufferedFile):  # a direct base: astropy reads lazily what
         return html_properties({**known, **self._file.digests, "state": state})
 
 
-def reopen(fs: CtaFileSystem, path: str, loc: int, size: int, block_size: int) -> CtaFile:
+def reopen(
+    fs: CtaFileSystem, path: str, loc: int, version: tuple[int, str | None, dict[str, str]], block_size: int
+) -> CtaFile:
     """Open a file that was open in another process.
 
+    Args:
+        version: Size, tag and digests, as that process has them.
+
     Raises:
-        Changed: It has another size now.
+        Changed: It is another version now.
     """
     file: CtaFile = fs.open(path, "rb", block_size=block_size)
-    if file.size != size:
-        raise as_os_error(Changed(f"{size} bytes, now {file.size}", path=path))
+    before = RangedFile(lambda: fs._place.store, file._file.path, version[0])
+    _, before.etag, before.digests = version
+    try:
+        with raise_os_errors():
+            before.check_version(file.size, file._file.etag, file._file.digests)
+    except Changed as error:
+        file.close()
+        error.path = path
+        raise
     file.seek(loc)
     return file

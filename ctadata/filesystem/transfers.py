@@ -14,11 +14,13 @@ from fsspec.utils import stringify_path
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, PartialFailure
 from ctadata.filesystem.listings import ListingFileSystem
+from ctadata.filesystem.os_errors import raise_os_errors
 from ctadata.filesystem.sessions import Place
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_target import DownloadTarget, PendingTarget
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
+from ctadata.transfer.path_mapping import refuse_duplicates
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Outcome, Summary
 from ctadata.transfer.upload_tree import upload
@@ -79,9 +81,12 @@ def get_files(
         pairs: Path, entry as far as it is known, and local name; a directory is made.
 
     Raises:
+        UsageError: Two files have the same local name.
         NotFound, LocalError, IntegrityError and others: For one file that failed.
         PartialFailure: For several.
     """
+    with raise_os_errors():
+        refuse_duplicates(local for _, entry, local in pairs if entry is None or not entry.is_directory)
     reporter = CallbackReporter(callback, alone=alone)
     targets: list[DownloadTarget | PendingTarget] = []
     for path, entry, local in pairs:
@@ -115,9 +120,12 @@ def put_files(
         new: A name that is taken is a failure.
 
     Raises:
+        UsageError: Two files have the same path.
         AlreadyExists, Forbidden, IntegrityError and others: For one file that failed.
         PartialFailure: For several.
     """
+    with raise_os_errors():
+        refuse_duplicates(str(path) for local, path in pairs if not Path(local).is_dir())
     reporter = CallbackReporter(callback, alone=alone)
     by_directory: dict[RemotePath, list[tuple[Path, str]]] = defaultdict(list)
     for local, path in pairs:

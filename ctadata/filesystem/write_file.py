@@ -1,7 +1,7 @@
 """A file that is open for writing: a local temporary, and one verified upload when it is closed.
 
 Nothing is published when the block that wrote raised, nor for a file that was never closed: half a file under the name
-of a good one is worse than none.
+of a good one is worse than none. Only the process that opened the file publishes it, and not a fork of that process.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import contextlib
 import inspect
 import io
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable
+from opcode import opmap
 from types import FrameType, TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 if TYPE_CHECKING:
     from ctadata.filesystem.filesystem import CtaFileSystem
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _DEPTH = 12
 """Frames between `close` and the `__exit__` that calls it."""
+
+_LEAVES_BLOCK = opmap["WITH_EXCEPT_START"]
+"""The instruction by which Python calls the `__exit__` of a block that an error leaves (module `dis`)."""
 
 
 class _PublishedAtTheEnd(io.IOBase):
@@ -69,13 +74,22 @@ class CtaWriter(_PublishedAtTheEnd):
         self._is_open = True
         self._has_failed = False
         self._blocks_at_opening = {id(frame) for frame in _exits(sys._getframe(1))}
-        self._spool: IO[bytes] | None = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = os.getpid()
+        self._raw = cast("io.RawIOBase", tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
+        self._spool: IO[bytes] | None = io.BufferedRandom(self._raw)
 
     @property
     def _file(self) -> IO[bytes]:
         if self._spool is None or not self._is_open:
             raise ValueError("I/O operation on closed file.")
+        if self._is_fork:
+            raise ValueError("the file was opened for writing in another process")
         return self._spool
+
+    @property
+    def _is_fork(self) -> bool:
+        """Whether this process is a fork of the one that opened the file. Both share the temporary."""
+        return self._process != os.getpid()
 
     def write(self, data: Any) -> int:
         """Write bytes at the place that the file stands at."""
@@ -103,7 +117,7 @@ class CtaWriter(_PublishedAtTheEnd):
 
     def flush(self) -> None:
         """Send nothing: a file appears whole or not at all."""
-        if self._spool is not None:
+        if self._spool is not None and not self._is_fork:
             self._spool.flush()
 
     def readable(self) -> bool:
@@ -134,15 +148,19 @@ class CtaWriter(_PublishedAtTheEnd):
     def discard(self) -> None:
         """Throw the file away."""
         self._is_open = False
-        if self._spool is not None:
+        if self._spool is None:
+            return
+        if self._is_fork:
+            self._raw.close()  # so that what is buffered does not come into the temporary a second time
+        with contextlib.suppress(ValueError):  # the lower one is closed
             self._spool.close()
-            self._spool = None
+        self._spool = None
 
     def close(self) -> None:
         """Publish the file; throw it away if the block that it was opened in is being left by an error."""
         if self.closed:
             return
-        if self._is_left_by_error():
+        if self._is_fork or self._is_left_by_error():
             self.discard()
         elif self.autocommit:
             self.commit()
@@ -152,19 +170,27 @@ class CtaWriter(_PublishedAtTheEnd):
     def _is_left_by_error(self) -> bool:
         """Return whether somebody's `__exit__`, entered since the file was opened, was given an error.
 
-        `fsspec.open` closes its files so, and tells them nothing of the error.
+        `fsspec.open` closes its files so, and tells them nothing of the error. An `__exit__` that is written in C, as
+        that of `io.TextIOWrapper`, has no frame: then the block's own frame stands at the call.
         """
+        block: FrameType | None = sys._getframe(2)
+        while block is not None and block.f_globals is globals():
+            block = block.f_back
+        if block is not None and block.f_code.co_code[block.f_lasti] == _LEAVES_BLOCK:
+            return True
         for frame in _exits(sys._getframe(2), _DEPTH):
             if id(frame) not in self._blocks_at_opening:
                 return _has_error(frame)
         return False
 
-    def __del__(self) -> None:
+    def abandon(self) -> None:
         """Throw away what was never closed, or could not be published."""
         if getattr(self, "_spool", None) is not None and self._is_open:
-            if not self._has_failed:  # the error of a failed upload was raised by `close`
+            if not (self._has_failed or self._is_fork):  # the error of a failed upload was raised by `close`
                 log.warning("%s was opened for writing and never closed: nothing is published", self.path)
             self.discard()
+
+    __del__ = abandon
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Refuse: what was written lies on this machine."""
@@ -228,9 +254,18 @@ class Layered(_PublishedAtTheEnd):
 
     def discard(self) -> None:
         """Throw both away."""
+        self._end_top()
+        self._below.discard()
+
+    def abandon(self) -> None:
+        """Throw away what was never closed."""
+        if not self.closed:
+            self._end_top()
+            self._below.abandon()
+
+    def _end_top(self) -> None:
         with contextlib.suppress(Exception):  # it hands on what it still has, which is thrown away too
             self._top.detach() if isinstance(self._top, io.TextIOWrapper) else self._top.close()
-        self._below.discard()
 
     def commit(self) -> None:
         """Publish the file."""
@@ -247,10 +282,7 @@ class Layered(_PublishedAtTheEnd):
             self._top.flush()
             self._top.detach().close()
 
-    def __del__(self) -> None:
-        """Throw away what was never closed."""
-        if not self.closed:
-            self.discard()
+    __del__ = abandon
 
 
 def open_layers(open_below: Callable[..., CtaWriter], path: str, mode: str, options: dict[str, Any]) -> Layered:
@@ -260,16 +292,18 @@ def open_layers(open_below: Callable[..., CtaWriter], path: str, mode: str, opti
         open_below: Opens the file itself; it is given what remains of the options.
         options: `compression`, `encoding`, `errors`, `newline`, and what the filesystem takes.
     """
-    compression = options.pop("compression", None)
+    from fsspec.compression import compr
+    from fsspec.core import get_compression
+
+    compression = get_compression(path, options.pop("compression", None))
     text = {name: options.pop(name) for name in ("encoding", "errors", "newline") if name in options}
     file: Any = open_below(**options)
-    if compression is not None:
-        from fsspec.compression import compr
-        from fsspec.core import get_compression
-
-        compression = get_compression(path, compression)
-    if compression is not None:
-        file = Layered(compr[compression](file, mode="w"), file)
-    if "b" not in mode:
-        file = Layered(io.TextIOWrapper(file, **text), file)
+    try:
+        if compression is not None:
+            file = Layered(compr[compression](file, mode="w"), file)
+        if "b" not in mode:
+            file = Layered(io.TextIOWrapper(file, **text), file)
+    except BaseException:  # there is no such encoding
+        file.discard()
+        raise
     return file  # type: ignore[no-any-return]

@@ -165,18 +165,28 @@ class RangedFile:
         """
         if delivery.coding:
             raise IntegrityError(f"the server sends the file encoded as {delivery.coding}, which nobody has asked for")
-        reason = ""
-        if None not in (self.size, delivery.total) and self.size != delivery.total:
-            reason = f"{self.size} bytes, now {delivery.total}"
-        elif tags_differ(self.etag, delivery.etag):
-            reason = "it has another version tag"
-        elif any(delivery.digests.get(name, digest) != digest for name, digest in self.digests.items()):
-            reason = "it has another checksum"
-        if reason:
-            raise Changed(reason)
+        self.check_version(delivery.total, delivery.etag, delivery.digests)
         self.size = delivery.total if self.size is None else self.size
         self.etag = self.etag or delivery.etag
         self.digests = self.digests or delivery.digests
+
+    def check_version(self, size: int | None, etag: str | None, digests: Mapping[str, str]) -> None:
+        """Compare what is known of this version with what is known of the version that is there now.
+
+        Args:
+            size: The size in bytes, as it is now; None if it is not known.
+            etag: The entity tag, as it is now.
+            digests: The digests, as they are now.
+
+        Raises:
+            Changed: They differ.
+        """
+        if None not in (self.size, size) and self.size != size:
+            raise Changed(f"{self.size} bytes, now {size}")
+        if tags_differ(self.etag, etag):
+            raise Changed("it has another version tag")
+        if any(digests.get(name, digest) != digest for name, digest in self.digests.items()):
+            raise Changed("it has another checksum")
 
     def _fill(self, start: int, view: memoryview) -> int:
         sink = BufferSink(self, start, view)

@@ -78,7 +78,7 @@ def download_targets(
         if folder and not entry.is_directory:
             _refuse_missing(folder if into else folder.parent)
         targets.append(download_target(entry, folder, into=into, contents=source.endswith("/")))
-    _refuse_duplicates([str(target.local) for target in targets])
+    refuse_duplicates([str(target.local) for target in targets])
     return targets
 
 
@@ -188,7 +188,7 @@ def upload_sources(sources: Sequence[str], path: RemotePath, *, into: bool) -> l
     files = [Path(source) for source in sources if not _is_dir(Path(source))]
     collection = path if into else path.parent
     named = tuple((file, file.name if into else path.name) for file in files)
-    _refuse_duplicates([str(tree.target) for tree in trees] + [str(collection / name) for _, name in named])
+    refuse_duplicates([str(tree.target) for tree in trees] + [str(collection / name) for _, name in named])
     return [*trees, UploadSource(collection, files=named)] if files else trees
 
 
@@ -250,7 +250,8 @@ def _is_contents(source: str) -> bool:
     return source.rpartition("/")[2] in ("", ".", "..")
 
 
-def _refuse_duplicates(targets: Sequence[str]) -> None:
+def refuse_duplicates(targets: Iterable[str]) -> None:
+    """Raise UsageError if two sources go to one name: whichever came last would be left."""
     seen: set[str] = set()
     for target in targets:
         if target in seen:

@@ -156,6 +156,16 @@ def plan_upload(
     return step
 
 
+def plan_spool(existing: Entry | None, rules: Rules) -> Step:
+    """Decide on the upload of bytes that have no local file: their mtime says nothing, so they are never skipped.
+
+    Args:
+        existing: The entry that has the target's name; None: the name is free.
+        rules: The rules of the run.
+    """
+    return Step.CREATE if existing is None else _plan_different(rules)
+
+
 def plan_copy(side: Side, existing: Entry | None, features: Features, rules: Rules, pair: Pair | None = None) -> Step:
     """Decide on the copy of a file of another store.
 

@@ -193,7 +193,7 @@ def upload_spooled_file(run: Run, fd: int, status: os.stat_result, target: Remot
         run.names.check(target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
             run.store.mkdir(target.parent)
-    return upload_open_file(run, Rights(), fd, status, Path("-"), target, existing)
+    return upload_open_file(run, Rights(), fd, status, Path("-"), target, existing, is_spool=True)
 
 
 @contextlib.contextmanager

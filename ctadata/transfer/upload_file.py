@@ -19,7 +19,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.optional import ReplacesNothing
 from ctadata.transfer.aliases import resolve_existing_alias, why_kept
 from ctadata.transfer.equality import LocalFile, Pair
-from ctadata.transfer.plan import UNMOVED, Step, listed_digest, plan_upload
+from ctadata.transfer.plan import UNMOVED, Step, listed_digest, plan_spool, plan_upload
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, SMALL, Run
@@ -88,6 +88,7 @@ def upload_open_file(
     existing: Entry | None,
     *,
     is_seen: bool = True,
+    is_spool: bool = False,
 ) -> Outcome:
     """Upload an open file, if the plan says so; see `upload_file`.
 
@@ -100,13 +101,17 @@ def upload_open_file(
         target: The remote file.
         existing: The entry that has the target's name in the listing; None: the name is free.
         is_seen: Whether that is known. If not, a name that is taken is the error AlreadyExists.
+        is_spool: Whether the file has no name. It is then sent whatever its mtime is, and there is no record of it.
     """
     began, file = time.monotonic(), LocalFile(fd, status)
     if existing is not None and existing.is_directory:
         raise AlreadyExists("a directory has this name on the storage", path=str(target))
     existing = resolve_existing_alias(run.store, existing)
-    pair = run.pair(target, local.parent)
-    step, upload = plan_upload(fd, status, existing, run.store.features, run.rules, pair), None
+    pair = None if is_spool else run.pair(target, local.parent)
+    if is_spool:
+        step, upload = plan_spool(existing, run.rules), None
+    else:
+        step, upload = plan_upload(fd, status, existing, run.store.features, run.rules, pair), None
     if step is Step.REPLACE and existing is not None and existing.alias_of is not None:
         return Outcome(State.KEPT, target, local, status.st_size, why=why_kept(existing), etag=existing.etag)
     if step not in UNMOVED:
@@ -120,7 +125,8 @@ def upload_open_file(
     outcome = Outcome(state, target, local, status.st_size, time.monotonic() - began, why=why)
     if upload is not None and state is State.DONE:
         outcome = upload.add_proof(outcome)
-        _save_record(file, upload, pair, outcome.digest)
+        if pair is not None:
+            _save_record(file, upload, pair, outcome.digest)
         return outcome
     if existing is None:
         return outcome

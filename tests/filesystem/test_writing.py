@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import io
 import logging
+import math
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +21,7 @@ import pytest
 from fsspec.callbacks import Callback
 from servers.agent_token import give_token
 
-from ctadata.errors import AlreadyExists, IntegrityError
+from ctadata.errors import AlreadyExists, IntegrityError, Unsupported, UsageError
 from ctadata.filesystem import CtaFileSystem
 from ctadata.sandbox import Sandbox, faults
 
@@ -51,6 +54,20 @@ def test_a_file_appears_when_it_is_closed(box: Sandbox, fs: CtaFileSystem) -> No
     assert box.files.read(PATH) == b"ab"
     assert names(box) == [PATH]
     assert fs.info(PATH)["adler32"] == "012600c4"
+
+
+def test_a_write_replaces_a_file_of_the_same_size_and_second(box: Sandbox, fs: CtaFileSystem) -> None:
+    with fs.open(PATH, "wb") as file:
+        file.write(b"step 002")
+        file.flush()
+        box.files.put(PATH, b"step 001", mtime=math.floor(os.fstat(file._spool.fileno()).st_mtime))
+    assert box.files.read(PATH) == b"step 002"
+    for content in (b"step 003", b"step 004", b"step 004"):
+        fs.pipe_file(PATH, content)
+        assert box.files.read(PATH) == content
+    fs.pipe_file("/lst/w/g", b"step 005")
+    fs.cp_file("/lst/w/g", PATH)
+    assert box.files.read(PATH) == b"step 005"
 
 
 def test_it_is_compared_with_what_the_storage_has(box: Sandbox, fs: CtaFileSystem) -> None:
@@ -155,8 +172,80 @@ def test_a_file_that_was_never_closed_is_thrown_away_and_said_so(
         del file
         gc.collect()
     assert names(box) == []
-    if way is _bytes:
-        assert "never closed" in caplog.text
+    assert caplog.text.count("never closed") == 1
+
+
+def test_a_wrapper_of_c_publishes_nothing_if_its_block_raised(box: Sandbox, fs: CtaFileSystem) -> None:
+    box.files.put(PATH, b"good")
+    for options in ({}, {"compression": "gzip"}):
+        with pytest.raises(Wrong), fs.open(PATH, "wb", **options) as file, io.BufferedWriter(file) as wrapper:
+            wrapper.write(b"half")
+            raise Wrong
+        with pytest.raises(Wrong), io.TextIOWrapper(fs.open(PATH, "wb", **options)) as text:
+            text.write("half")
+            raise Wrong
+    assert box.files.read(PATH) == b"good"
+    with io.TextIOWrapper(fs.open(PATH, "wb")) as text:
+        text.write("whole")
+    assert box.files.read(PATH) == b"whole"
+    file = fs.open(PATH, "wb")
+    try:
+        raise Wrong
+    except Wrong:  # it is handled, so what is written then counts
+        file.write(b"what went wrong")
+        file.close()
+    assert box.files.read(PATH) == b"what went wrong"
+
+
+@pytest.mark.parametrize("end", [lambda file: None, lambda file: file.close(), lambda file: file.write(b"child")])
+@pytest.mark.parametrize("way", [_bytes, _text, _compressed])
+def test_only_the_process_that_opened_a_file_publishes_it(
+    box: Sandbox, fs: CtaFileSystem, way: Callable[[CtaFileSystem], Any], end: Callable[[Any], Any]
+) -> None:
+    file = way(fs)
+    file.write("once" if way is _text else b"once")
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            end(file)
+            del file
+            gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert names(box) == []
+    file.close()
+    content = box.files.read(PATH)
+    assert (gzip.decompress(content) if way is _compressed else content) == b"once"
+
+
+@pytest.mark.parametrize("mode", ["", "w+", "w+b", "ab", "r+", "bogus", None])
+def test_a_mode_that_is_not_possible_is_refused_in_words(fs: CtaFileSystem, mode: Any) -> None:
+    with pytest.raises(Unsupported, match="is not possible: a file is read, or written anew"):
+        fs.open(PATH, mode)
+
+
+def test_an_encoding_that_does_not_exist_leaves_no_file_open(
+    fs: CtaFileSystem, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for options, error in (({"encoding": "bogus"}, LookupError), ({"compression": "bogus"}, ValueError)):
+            with pytest.raises(error):
+                fs.open(PATH, "w", **options)
+            gc.collect()
+    assert caplog.text == ""
+
+
+def test_two_sources_of_one_target_are_refused(box: Sandbox, fs: CtaFileSystem, tmp_path: Path) -> None:
+    box.files.put("/lst/w/a/f", b"one")
+    box.files.put("/lst/w/b/f", b"two")
+    with pytest.raises(UsageError, match="two sources have this target"):
+        fs.get(["/lst/w/a/f", "/lst/w/b/f"], f"{tmp_path}/into/")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_bytes(name.encode())
+    with pytest.raises(UsageError, match="two sources have this target"):
+        fs.put([f"{tmp_path}/a/f", f"{tmp_path}/b/f"], "/lst/w/into/")
+    assert not box.files.exists("/lst/w/into/f")
 
 
 def test_exclusive_writing_is_refused_by_the_server_too(box: Sandbox, fs: CtaFileSystem) -> None:
