@@ -20,13 +20,15 @@ from ctadata.namespace.filters import Filters
 from ctadata.shards import WHOLE
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import NotedRecord
-from ctadata.transfer.report import Outcome, State
+from ctadata.transfer.report import Outcome, State, not_tried
 from ctadata.transfer.run import Item, Run, Task
 from ctadata.transfer.task_queue import CHECK, TaskQueue
 from ctadata.transfer.timetable import Timetable
 
 TRIES = 4
 """How often a batch is handed out if its worker dies each time."""
+
+_BROKEN = "the executor is broken, so this process moves the remaining files"
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class Batches:
         self._repeated: deque[_Batch] = deque()
         self._running: dict[_Batch, Future[BatchResult]] = {}
         self._is_closed = False
+        self._ended_by: CtadataError | None = None
         self._is_slower = False
         self._finished = 0
         self._are_small = True
@@ -117,9 +120,12 @@ class Batches:
         """
         with self._found.reading(tasks):
             self.hand_out(run, self._found)
+            self._fail_untried(run, self._found.take_all())
 
     def hand_out(self, run: Run, found: TaskQueue, is_slower: Callable[[int], bool] = lambda finished: False) -> None:  # noqa: ARG005
         """Hand out the tasks that somebody else reads, until all are done, or the run is stopped or `close` is called.
+
+        If no worker can do any work, no further batch is handed out, and somebody else takes the other tasks.
 
         Args:
             run: The run.
@@ -138,8 +144,11 @@ class Batches:
                     log.info("the further processes end: the run is slower with them")
                     self._is_slower = True
             if self._executor is None and not self._is_over(run):
-                run.reporter.remarked("the executor is broken, so this process moves the remaining files")
+                log.warning(_BROKEN)
+                run.summary.remarks.append(_BROKEN)
+                run.reporter.remarked(_BROKEN)
                 run.work_here(self._remaining_tasks())
+            self._fail_untried(run, itertools.chain.from_iterable(batch.tasks for batch in self._repeated))
         finally:
             self._end(run)
 
@@ -148,14 +157,17 @@ class Batches:
         self._is_closed = True
 
     def _is_over(self, run: Run) -> bool:
-        if run.stop.is_set() or (self._is_closed and not self._running):
+        if run.stop.is_set() or (not self._may_hand_out(run) and not self._running):
             return True
         with self._found.change:
             is_all_handed_out = self._is_slower or self._found.is_empty
             return is_all_handed_out and not (self._running or self._repeated or self._ended)
 
+    def _may_hand_out(self, run: Run) -> bool:
+        return not (self._is_closed or self._ended_by or run.ended_by)
+
     def _fill_workers(self, run: Run) -> None:
-        while not self._is_closed and len(self._running) < self._at_once and self._executor is not None:
+        while self._may_hand_out(run) and len(self._running) < self._at_once and self._executor is not None:
             batch = self._repeated.popleft() if self._repeated else self._cut()
             if batch is None:
                 return
@@ -225,12 +237,13 @@ class Batches:
         if batch.tries < TRIES:
             self._repeated.append(batch)
             return
-        self._is_closed = self._is_closed or not self._has_succeeded
         words = f"no worker has finished it: {type(error).__name__}: {error}"
         hint = "a script that starts processes needs: if __name__ == '__main__':"
         for task in batch.tasks:
             failure = CtadataError(words, hint="" if self._has_succeeded else hint, path=str(task.remote))
             self._report_one(run, task, task.failed_outcome(failure, 0.0))
+            if not self._has_succeeded:
+                self._ended_by = self._ended_by or failure
 
     def _report(self, run: Run, batch: _Batch, result: BatchResult) -> None:
         outcomes = {(outcome.remote, outcome.local): outcome for outcome in result.outcomes}
@@ -244,12 +257,23 @@ class Batches:
                 self._report_one(run, task, task.failed_outcome(CtadataError("the worker has not tried it"), 0.0))
         run.records.note_all(result.records)
         run.summary.remarks += [words for words in result.remarks if words not in run.summary.remarks]
-        self._is_closed = self._is_closed or result.error is not None
+        self._ended_by = self._ended_by or result.error
+
+    def _fail_untried(self, run: Run, tasks: Iterable[Task]) -> None:
+        """Report the tasks that were found and that nobody has tried."""
+        reason = run.ended_by or self._ended_by
+        if reason is None or run.stop.is_set():
+            return
+        for task in tasks:
+            failure = not_tried(reason)
+            failure.path = str(task.remote)
+            self._report_one(run, task, task.failed_outcome(failure, 0.0))
+            if run.stop.is_set():
+                return
 
     def _report_one(self, run: Run, task: Task, outcome: Outcome) -> None:
         if isinstance(outcome.error, LoginNeeded):
-            self._is_closed = True
-            run.workers.close()
+            run.ended_by = run.ended_by or outcome.error
         if outcome.state is State.DONE:
             run.reporter.moved(str(task.remote), task.size)
         elif task.size:

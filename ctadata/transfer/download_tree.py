@@ -136,6 +136,7 @@ def _expand(
         else (node.entry.path, node.local)
     )
     try:
+        run.check_ended()
         target = _look_up(run, node) if isinstance(node, PendingTarget) else node
         with _open_folder(run, target) or contextlib.nullcontext() as folder:
             if target.entry.is_directory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -63,6 +64,29 @@ class Outcome:
     retries: int = 0
     resumed: int = 0
     key: str = ""
+
+
+def passed_key(error: CtadataError, collection: RemotePath, local: Path | None) -> Outcome:
+    """Return the outcome of a key that no path can name.
+
+    Args:
+        error: Names the key.
+        collection: The collection above it.
+        local: The local counterpart of the collection; None if there is none.
+    """
+    why = f"{error.what}; {error.hint}" if error.hint else error.what
+    return Outcome(State.PASSED, collection, local, why=why, error=error, key=error.path or str(collection))
+
+
+_NOT_TRIED = "it was not tried: "
+
+
+def not_tried(reason: CtadataError) -> CtadataError:
+    """Return the error of a file that was not tried because of the error of another file."""
+    error = copy.copy(reason)  # of the same class, so that it has the same exit code
+    error.what = _NOT_TRIED + reason.what.removeprefix(_NOT_TRIED)
+    error.path, error.retries = "", 0
+    return error
 
 
 class Reporter(Protocol):

@@ -39,7 +39,7 @@ from ctadata.transfer.equality import Pair
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.rate_limit import RateLimiter, ThrottledReporter
 from ctadata.transfer.records import Records
-from ctadata.transfer.report import Outcome, Reporter, State, Summary
+from ctadata.transfer.report import Outcome, Reporter, State, Summary, not_tried, passed_key
 from ctadata.transfer.staging import Staging
 from ctadata.transfer.stored_files import StoredFiles
 from ctadata.transfer.worker_pool import WorkerPool
@@ -134,6 +134,7 @@ class Run:
         early: A read that has begun before the entry of its file was known; None: there is none.
         early_listing: A listing that has begun before it was certain that it is needed; None: there is none.
         found: What has the names that were looked up to understand the arguments; None: nothing.
+        ended_by: Why no further file is tried: a login is needed. None: the files are tried.
     """
 
     store: Store
@@ -155,6 +156,7 @@ class Run:
     early: EarlyRead | None = None
     early_listing: EarlyListing | None = None
     found: dict[RemotePath, Entry | None] = field(default_factory=dict)
+    ended_by: LoginNeeded | None = None
 
     def __post_init__(self) -> None:
         """Make the workers, and throttle the reporter if there is a rate limit."""
@@ -210,7 +212,7 @@ class Run:
         A key that no path can name is passed over, and counts as a failure.
         """
         if isinstance(error, Unnameable):
-            report_each(error, lambda failure: self.end(_passed_key(failure, remote, local)))
+            report_each(error, lambda failure: self.end(passed_key(failure, remote, local)))
         elif isinstance(error, Incomplete):
             report_each(error, lambda failure: self.fail(failure, remote, local))
         else:
@@ -279,11 +281,16 @@ class Run:
         if self.stop.is_set():
             raise Stopped("stopped")
 
+    def check_ended(self) -> None:
+        """Raise the error of a file that is not tried, if `ended_by` says that no further file is tried."""
+        if self.ended_by is not None:
+            raise not_tried(self.ended_by)
+
     def execute(self, tasks: Iterable[Task]) -> Summary:
         """Work on the tasks, `rules.jobs` or `rules.small_jobs` at a time, while they are still being found.
 
-        A needed login ends the run, because every further file would fail in the same way, and a door blocks clients
-        that try again and again.
+        After a needed login no further file is tried, because it would fail in the same way, and a door blocks clients
+        that try again and again. Each of these files counts as failed.
 
         Args:
             tasks: The tasks; an iterator that takes long is read in a thread of its own.
@@ -322,6 +329,7 @@ class Run:
         if not task.is_small:
             self.reporter.started(str(task.remote), task.size)
         try:
+            self.check_ended()
             outcome = task.work()
         except Stopped as error:
             self.summary.remarks += [f"{escape_unprintable(str(task.remote))}: {error.hint}"] if error.hint else []
@@ -330,7 +338,7 @@ class Run:
             error.path = error.path or escape_unprintable(str(task.remote))
             outcome = task.failed_outcome(error, time.monotonic() - began)
             if isinstance(error, LoginNeeded):
-                self.workers.close()
+                self.ended_by = self.ended_by or error
         except Exception as error:
             log.debug("unexpected", exc_info=error)
             words = f"unexpected {type(error).__name__}: {error}"
@@ -339,8 +347,3 @@ class Run:
         if task.size and outcome.state is not State.DONE:
             self.reporter.planned(0, -task.size)
         self.end(outcome)
-
-
-def _passed_key(error: CtadataError, collection: RemotePath, local: Path | None) -> Outcome:
-    why = f"{error.what}; {error.hint}" if error.hint else error.what
-    return Outcome(State.PASSED, collection, local, why=why, error=error, key=error.path or str(collection))

@@ -120,6 +120,7 @@ def _take_all(item: CopyItem) -> bool:  # noqa: ARG001
 def _expand(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: _Give) -> None:
     run.check_stop()
     try:
+        run.check_ended()
         if not item.entry.is_directory:
             if not is_own(item):
                 return

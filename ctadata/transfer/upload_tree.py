@@ -143,7 +143,7 @@ def _expand_waiting(
     source = dataclasses.replace(files[0].source, tree=None, is_new=False)
     contents = Contents(files=[(file.local, file.name) for file in files])
     try:
-        existing = _list_collection(run, source, contents, None)
+        existing = {} if run.ended_by else _list_collection(run, source, contents, None)
     except CtadataError as error:
         run.fail(error, source.target, files[0].source.tree)
         return
@@ -187,7 +187,7 @@ def _expand(
         is_empty = not (contents.files or contents.folders)
         if run.rules.shard.count > 1:
             contents.files = [each for each in contents.files if division.take(_File(source, *each))]
-        is_needed = run.rules.shard.count == 1 or contents.files or is_empty
+        is_needed = not run.ended_by and (run.rules.shard.count == 1 or contents.files or is_empty)
         existing = _list_collection(run, source, contents, extraneous) if is_needed else {}
     except CtadataError as error:
         run.fail(_explain(run, source, error), source.target, source.tree)

@@ -224,6 +224,30 @@ class TestAgain:
         at_box("get", "--retry-failed", "r.jsonl", check=0)
         assert (at_box.cwd / "out" / "sub" / "c").read_bytes() == b"content of sub/c"
 
+    def test_what_a_needed_login_left_untried(self, at_box, box, three):
+        rule = box.faults.add("door", "GET", f"/{three}/a", faults.Status(401, "Unauthorized"))
+        first = at_box("get", "-r", "-j", "1", f"{three}/", "out", "--receipt", "r.jsonl")
+        rule.remove()
+        command = re.search("to try again: (.*)", first.err)[1]
+        at_box(*shlex.split(command)[1:], check=0)
+        assert sorted(path.name for path in (at_box.cwd / "out").rglob("*")) == ["a", "b", "c", "sub"]
+        at_box("verify", "r.jsonl", check=0)
+
+    def test_uploads_that_a_needed_login_left_untried(self, at_box, box, place):
+        names = [f"{number % 3}/{number:02}" for number in range(30)]
+        for name in names:
+            (at_box.cwd / "d" / name).parent.mkdir(parents=True, exist_ok=True)
+            (at_box.cwd / "d" / name).write_bytes(name.encode())
+        (at_box.cwd / "list").write_text("".join(f"{name}\n" for name in sorted(names)))
+        rule = box.faults.add("door", "PUT", f"/{place}/*", faults.Status(401, "Unauthorized"))
+        first = at_box("put", "--files-from", "list", "d", f"/{place}/", "-j", "1", "--receipt", "r.jsonl", check=4)
+        rule.remove()
+        assert {row["state"] for row in lines(at_box).values()} == {"failed"}
+        assert sorted(row["path"] for row in lines(at_box).values()) == sorted(f"{place}/{name}" for name in names)
+        assert "it was not tried: the server does not accept the login" in first.err
+        at_box("put", "--retry-failed", "r.jsonl", "--receipt", "r.jsonl", check=0)
+        assert {name: box.files.read(f"/{place}/{name}") for name in names} == {name: name.encode() for name in names}
+
     def test_never_through_a_link_that_came_meanwhile(self, at_box, box, three):
         rule = box.faults.add("door", "GET", f"/{three}/sub/c", faults.Status(403, "Forbidden"))
         at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)

@@ -19,10 +19,10 @@ from transfer.trees import files_below
 from ctadata import batch_transfer, direct
 from ctadata.batch_transfer import LocalProcesses
 from ctadata.config.request_limit import RequestLimit
-from ctadata.errors import LoginNeeded, NotFound, PartialFailure, UsageError
+from ctadata.errors import ConfigError, LoginNeeded, NotFound, PartialFailure, UsageError
 from ctadata.sandbox import Sandbox, faults
 from ctadata.transfer import helper_processes, task_queue
-from ctadata.transfer.batches import Batches
+from ctadata.transfer.batches import Batches, BatchResult
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run, Task
 
@@ -195,12 +195,18 @@ def test_a_broken_executor_is_made_anew_if_the_caller_says_how(box: Sandbox, sma
     assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
 
 
-def test_this_process_moves_the_rest_if_a_given_executor_breaks(box: Sandbox, small_batches: None) -> None:
+def test_this_process_moves_the_rest_if_a_given_executor_breaks(
+    box: Sandbox, small_batches: None, caplog: pytest.LogCaptureFixture
+) -> None:
     paths, shown = direct.list_dir("lst/d", recursive=True), Remarks()
     summary = direct.get_many(paths, "out", base="lst/d", executor=Dying(lambda count: count == 2), progress=shown)
     assert summary.done + summary.skipped == FILES
     assert files_below(Path("out")) == EXPECTED
-    assert shown.words == ["the executor is broken, so this process moves the remaining files"]
+    words = "the executor is broken, so this process moves the remaining files"
+    assert shown.words == summary.remarks == [words]
+    assert [(each.levelname, each.getMessage()) for each in caplog.records if each.levelname == "WARNING"] == [
+        ("WARNING", words)
+    ]
 
 
 def test_a_batch_that_costs_every_worker_fails_and_the_run_ends(box: Sandbox) -> None:
@@ -209,13 +215,61 @@ def test_a_batch_that_costs_every_worker_fails_and_the_run_ends(box: Sandbox) ->
     assert files_below(Path("out")) == {}
 
 
-def test_a_needed_login_ends_the_run(box: Sandbox, small_batches: None) -> None:
+class Lost(Executor):
+    """Its workers all die, as those of a cluster that kills them; the executor itself lasts."""
+
+    def submit(self, function: Callable[..., object], /, *arguments: object, **named: object) -> Future[object]:
+        future: Future[object] = Future()
+        future.set_exception(RuntimeError("KilledWorker"))
+        return future
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_files_that_were_not_handed_out_fail_too_if_no_worker_lasts(
+    box: Sandbox, small_batches: None, at_once: int
+) -> None:
+    paths = direct.list_dir("lst/d", recursive=True)
+    with pytest.raises(PartialFailure, match=f"{FILES} of {FILES} failed") as caught:
+        direct.get_many(paths, "out", base="lst/d", executor=Lost(), at_once=at_once, receipt="r.jsonl")
+    reasons = Counter(error.what for error in caught.value.failures)
+    tried = "no worker has finished it: RuntimeError: KilledWorker"
+    assert reasons.keys() == {tried, f"it was not tried: {tried}"}
+    assert Counter((line["path"], line["state"]) for line in lines("r.jsonl")) == dict.fromkeys(
+        ((f"lst/d/{name}", "failed") for name in NAMES), 1
+    )
+
+
+def test_uploads_that_were_not_handed_out_fail_too(box: Sandbox, small_batches: None) -> None:
+    for name, content in EXPECTED.items():
+        Path("run", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("run", name).write_bytes(content)
+    with pytest.raises(PartialFailure, match=f"{FILES} of {FILES} failed"):
+        direct.put_many(sorted(NAMES), "home:up", base="run", executor=Lost(), at_once=1, receipt="r.jsonl")
+    assert len(lines("r.jsonl")) == FILES
+
+
+def test_a_needed_login_ends_the_run_and_every_file_fails(box: Sandbox, small_batches: None) -> None:
     paths, executor = direct.list_dir("lst/d", recursive=True), Pickling()
     Path(os.environ["BEARER_TOKEN_FILE"]).write_text(box.token(lifetime=-60))
     with pytest.raises(PartialFailure) as caught:
-        direct.get_many(paths, "out", executor=executor, at_once=1)
-    assert {type(error) for error in caught.value.failures} == {LoginNeeded}
+        direct.get_many(paths, "out", executor=executor, at_once=1, receipt="r.jsonl")
+    assert [type(error) for error in caught.value.failures] == [LoginNeeded] * FILES
     assert len(executor.travelled) == 2  # one batch and its answer
+    assert len({line["path"] for line in lines("r.jsonl")}) == len(lines("r.jsonl")) == FILES
+
+
+def test_a_worker_that_cannot_begin_ends_the_run_and_every_file_fails(box: Sandbox, small_batches: None) -> None:
+    class Elsewhere(Executor):
+        def submit(self, function: Callable[..., object], /, *arguments: object, **named: object) -> Future[object]:
+            future: Future[object] = Future()
+            future.set_result(BatchResult(error=ConfigError("there is no profile sandbox")))
+            return future
+
+    paths = direct.list_dir("lst/d", recursive=True)
+    with pytest.raises(PartialFailure) as caught:
+        direct.get_many(paths, "out", executor=Elsewhere(), at_once=1, receipt="r.jsonl")
+    assert [type(error) for error in caught.value.failures] == [ConfigError] * FILES
+    assert len(lines("r.jsonl")) == FILES
 
 
 def test_an_executor_that_forks_is_refused(box: Sandbox) -> None:

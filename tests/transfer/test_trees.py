@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -208,7 +209,7 @@ def test_a_collection_in_the_way_of_a_file_and_the_other_way_round(
     assert all(isinstance(error, AlreadyExists) for error in summary.errors)
 
 
-def test_a_login_that_is_needed_ends_the_run(run: MakeRun, tmp_path: Path) -> None:
+def test_a_login_that_is_needed_ends_the_run_and_every_file_fails(run: MakeRun, tmp_path: Path) -> None:
     asked: list[RemotePath] = []
 
     class LoggedOut(MemoryStore):
@@ -224,6 +225,10 @@ def test_a_login_that_is_needed_ends_the_run(run: MakeRun, tmp_path: Path) -> No
     summary = download(here, [DownloadTarget(Entry(HOME, Kind.DIRECTORY), tmp_path)])
     assert summary.exit_code == LoginNeeded.exit_code
     assert len(asked) < 100
+    assert Counter(error.what for error in summary.errors) == {
+        "the token has expired": len(asked),
+        "it was not tried: the token has expired": 10_000 - len(asked),
+    }
 
 
 def test_a_wrong_byte_is_never_published_and_the_file_is_read_again(
