@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ctadata.cli.replica_lists import Replicas, parse_size, read_metalink
+from ctadata.cli.replica_lists import Replicas, parse_size, read_metalink, read_text
 from ctadata.cli.transfer_options import read_names
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import UsageError
-from ctadata.paths import RemotePath, shorten
+from ctadata.paths import MAX_CHARACTERS, RemotePath, shorten
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.download_target import NamedEntry
 
@@ -23,7 +23,8 @@ def read_files(
 ) -> Iterator[str | Entry | NamedEntry | UsageError]:
     """Yield what a list names: paths, the entries of a listing, or the replicas of a catalogue.
 
-    The first line tells which it is.
+    The first line tells which it is. A list of paths does not begin with `{`, `[` or `<`, so that a damaged document is
+    not taken for names; `./` in front of such a name makes it a path.
 
     An entry has size and checksums, so that nobody asks the storage for them again.
 
@@ -37,7 +38,7 @@ def read_files(
         last one of a `list` that was killed.
 
     Raises:
-        UsageError: The list cannot be read.
+        UsageError: The list cannot be read, or it begins as JSON or XML and is none of these lists.
     """
     names = read_names(file, null=null)
     first = next(names, None)
@@ -45,7 +46,7 @@ def read_files(
         return
     lines: Iterable[str] = itertools.chain([first], names)
     keys = set[str]() if null else _keys(first)
-    if not null and first.lstrip("\ufeff").startswith(("<?xml", "<metalink")):
+    if not null and first.startswith(("<?xml", "<metalink")):
         site = profile()
         yield from (_locate(each, site) for each in read_metalink(lines))
     elif not null and first.startswith("[") and (objects := _read_array(lines := [*lines])) is not None:
@@ -54,6 +55,12 @@ def read_files(
         yield from _read_lines(lines, read_entry, "line of list --json")
     elif keys >= _REPLICAS:
         yield from _read_replicas(lines, profile())
+    elif not null and (first.lstrip().startswith(("{", "[", "<")) or first.strip() == "null" or "\0" in first):
+        raise UsageError(
+            "the list begins with a line that is no path, no line of list --json, and no list of replicas",
+            hint="-0 if its paths end with NUL; ./ in front of a path that begins with { [ or <",
+            path=escape_unprintable(shorten(first)),
+        )
     else:
         yield from lines
 
@@ -88,9 +95,22 @@ def _read_lines(lines: Iterable[str], read: Callable[[str], T], what: str) -> It
                 yield error
                 continue
             yield UsageError(
-                f"line {number} of the list is no {what}: {shorten(str(error))}",
+                f"line {number} of the list is no {what}: {_say(error)}",
                 path=escape_unprintable(shorten(line)),
             )
+
+
+def _say(error: Exception) -> str:
+    """Return what is wrong with a line."""
+    match error:
+        case KeyError():
+            return f"{error.args[0]} is missing"
+        case TypeError() | AttributeError():
+            return "a value has a wrong type"
+        case RecursionError():
+            return "it is nested too deeply"
+        case _:
+            return escape_unprintable(shorten(str(error)))
 
 
 def _read_replicas(lines: Iterable[str], site: Profile) -> Iterator[NamedEntry | UsageError]:
@@ -107,16 +127,20 @@ def _locate(file: Replicas | UsageError, profile: Profile) -> NamedEntry | Usage
 def read_entry(line: str) -> Entry:
     """Return the entry of a line of `list --json`. Raises UsageError, ValueError and others."""
     fields: dict[str, Any] = json.loads(line)
-    path, kind = RemotePath.parse(fields["path"]), Kind(fields["kind"])
+    if len(fields["path"]) > MAX_CHARACTERS:
+        raise ValueError("its path is longer than a path may be")
+    path, kind = RemotePath.parse(fields["path"]), fields["kind"]
     if not path.parts:
         raise ValueError("this is not a path of a file")
+    if kind not in [*Kind]:
+        raise ValueError("its kind is unknown")
     mtime, etag, locality = fields.get("mtime"), fields.get("etag"), fields.get("locality")
     return Entry(
         path,
-        kind,
+        Kind(kind),
         size=parse_size(fields["size"]),
         mtime=None if mtime is None else datetime.fromisoformat(mtime).timestamp(),
         etag=None if etag is None else str(etag),
-        checksums={str(name): str(digest).lower() for name, digest in (fields.get("checksums") or {}).items()},
+        checksums={name: read_text(digest).lower() for name, digest in (fields.get("checksums") or {}).items()},
         locality=None if locality is None else str(locality),
     )

@@ -52,10 +52,10 @@ class Replicas:
         """Return the file of one JSON object. Raises ValueError, LookupError and others."""
         addresses: Mapping[str, Mapping[str, Any]] = fields.get("pfns") or {}
         return cls(
-            scope=str(fields["scope"]),
-            name=str(fields["name"]),
+            scope=read_text(fields["scope"]),
+            name=read_text(fields["name"]),
             size=parse_size(fields["bytes"]),
-            checksums={name: _digest(str(fields[name])) for name in ("adler32", "md5") if fields.get(name)},
+            checksums={name: _digest(fields[name]) for name in ("adler32", "md5") if fields.get(name)},
             places={address: str(of.get("rse", "")) for address, of in addresses.items()},
             on_tape={address for address, of in addresses.items() if of.get("type") == "TAPE"},
         )
@@ -96,6 +96,13 @@ def _path_at(profile: Profile, address: str) -> RemotePath | None:
         return None
     root, path = RemotePath.parse(own.path).parts, RemotePath.parse(other.path).parts
     return RemotePath().join(path[len(root) :]) if path[: len(root)] == root and path != root else None
+
+
+def read_text(value: object) -> str:
+    """Return the text in a JSON object; raise TypeError for any other value."""
+    if isinstance(value, str):
+        return value
+    raise TypeError
 
 
 def parse_size(value: object) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
 import os
@@ -184,7 +185,7 @@ class RunOptions:
 
 
 def read_names(file: str, *, null: bool, local: bool = False) -> Iterator[str]:
-    """Yield the names in a list of files, without empty lines.
+    """Yield the names in a list of files, without empty lines and without a byte order mark at its start.
 
     Args:
         file: The path of the list; `-` means standard input.
@@ -198,7 +199,8 @@ def read_names(file: str, *, null: bool, local: bool = False) -> Iterator[str]:
     separator = b"\0" if null else b"\n"
     try:
         with contextlib.nullcontext(open_stdin().buffer) if file == "-" else Path(file).open("rb") as lines:
-            for name in _split(lines, separator):
+            for number, line in enumerate(_split(lines, separator)):
+                name = line if number else line.removeprefix(codecs.BOM_UTF8)
                 if name:
                     yield os.fsdecode(name) if local else name.decode(errors="surrogateescape")
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ctadata.entries import Entry, Kind
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.local_paths import exists, is_directory
-from ctadata.paths import RemotePath, missing_file_error, refuse_userinfo
+from ctadata.paths import MAX_CHARACTERS, RemotePath, missing_file_error, refuse_userinfo, shorten
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.download_target import DirectoryTarget, DownloadTarget, NamedEntry, PendingTarget, Target
 from ctadata.transfer.local_entries import find_folder
@@ -127,6 +127,8 @@ def _entry_target(base: RemotePath, entry: Entry, local: Path) -> Target:
 
 def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
     """Return the names of a path in a list, or the error of that line; `exact` as in `listed_download_targets`."""
+    if len(name) > MAX_CHARACTERS:
+        return UsageError("this is longer than a path may be", path=escape_unprintable(shorten(name)))
     if exact and not {"", "."}.isdisjoint(name.removeprefix("/").removesuffix("/").split("/")):
         return UsageError("no path can name this key: it holds // or .", path=escape_unprintable(name))
     try:
