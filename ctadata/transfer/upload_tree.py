@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -312,13 +313,12 @@ def _are_few_objects(run: Run, source: UploadSource, contents: Contents) -> bool
 
 
 def _make_collection(run: Run, source: UploadSource, contents: Contents) -> bool:
-    """Make a missing collection, unless its files make it; return whether it is made and empty."""
+    """Make a missing collection, unless its files make it or none exists; return whether it is made and empty."""
     selected = source.tree is not None and run.rules.filters.takes_directory(source.inside)
     made_by_files = not run.store.features.has_directories and (contents.files or contents.folders)
-    if (selected or contents.files) and not made_by_files:
+    if not made_by_files and (selected or any(os.path.lexists(local) for local, _ in contents.files)):
         run.names.check(source.target, tries=not run.rules.dry_run)
-        if not run.rules.dry_run:
-            return run.store.mkdir(source.target)
+        return not run.rules.dry_run and run.store.mkdir(source.target)
     return False
 
 

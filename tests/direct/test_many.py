@@ -164,6 +164,17 @@ def test_uploads_go_in_batches_too(box: Sandbox, small_batches: None) -> None:
     assert direct.put_many(NAMES, "home:up", base="run").skips == {"equal": FILES}
 
 
+def test_no_directory_is_made_for_local_files_that_do_not_exist(box: Sandbox) -> None:
+    Path("run").mkdir()
+    Path("run/here").write_bytes(b"1")
+    with pytest.raises(PartialFailure, match="No such file") as caught:
+        direct.put_many(["run/a", "sub/b", "here"], "home:none", base="run")
+    assert len(caught.value.failures) == 2
+    assert box.files.read("/lst/users/ada/none/here") == b"1"
+    assert not box.files.exists("/lst/users/ada/none/run")
+    assert not box.files.exists("/lst/users/ada/none/sub")
+
+
 def test_one_path_is_one_file_and_not_its_letters(box: Sandbox) -> None:
     for one in ("lst/d/1/001", direct.stat("lst/d/1/005"), PurePosixPath("lst/d/1/009")):
         assert direct.get_many(one, "one", base="lst/d").done == 1
