@@ -46,6 +46,11 @@ def is_below_home(path: str) -> bool:
 
 def refuse_option(name: str) -> UsageError:
     """Return the error for an option of the constructor that does not exist; it shows no value."""
+    if name in ("target_options", "target_protocol", "fo"):
+        return UsageError(
+            f"the filesystem takes no option {name}: fsspec reads :: in a URL as a chain of filesystems",
+            hint="direct.open, or the method open of fsspec.filesystem('cta'), takes a name with :: in it",
+        )
     return UsageError(
         f"the filesystem takes no option {name}: its one option is profile",
         hint="a login belongs to cta-data-direct start-agent or direct.login(), an access key to credentials import, "

@@ -256,3 +256,10 @@ def test_a_notebook_shows_what_is_known_as_a_table_without_a_request(box: Sandbo
         assert requests(box).total() == 0
     assert "closed" in file._repr_html_()
     assert pickle.loads(pickle.dumps(info)) == info == dict(info)
+
+
+def test_a_name_with_two_colons_is_no_chain() -> None:
+    with pytest.raises(OSError, match="fsspec reads :: in a URL as a chain of filesystems") as raised:
+        fsspec.open("cta:///~/t1/a::b")
+    assert "direct.open" in str(raised.value)
+    assert "start-agent" not in str(raised.value)
