@@ -17,6 +17,7 @@ from ctadata.entries import Entry
 from ctadata.errors import ConfigError, CtadataError, LocalError, NotFound, Unsupported, UsageError
 from ctadata.filesystem.block_cache import BlockCache
 from ctadata.local_copies import ROOM, keep_copy
+from ctadata.printable import escape_unprintable
 from ctadata.session import Session
 from ctadata.stores.ranged_file import RangedFile
 from ctadata.stores.read_pieces import Piece, read_pieces
@@ -136,6 +137,8 @@ def copy_subset(
             room=room,
             nodes=chosen,
         )
+    if not to.name or to.is_dir():
+        raise UsageError("the target is a directory, and a file is needed", path=escape_unprintable(str(to)))
     entry = session.info(text)
     if entry.is_directory:
         raise UsageError("it is a directory, and no HDF5 file", path=str(entry.path))
@@ -159,8 +162,8 @@ def _import_h5py() -> Any:
 
 def _choose(nodes: Sequence[str]) -> list[str]:
     """Return the absolute paths of the nodes, without those that lie below another one."""
-    if isinstance(nodes, str) or not nodes:
-        raise UsageError("a list of nodes is needed", hint='nodes=["/dl2/event/telescope"]')
+    if isinstance(nodes, str) or not nodes or not all(isinstance(node, str) for node in nodes):
+        raise UsageError("a list of nodes is needed, each one a path", hint='nodes=["/dl2/event/telescope"]')
     chosen: list[str] = []
     for node in sorted({posixpath.normpath("/" + node.lstrip("/")) for node in nodes}):
         if not any(node.startswith(above.rstrip("/") + "/") for above in chosen):

@@ -70,9 +70,19 @@ Normalize = Annotated[
         autocompletion=lambda: ["nfc"],
     ),
 ]
+
+
+def _refuse_pipe(receipt: Path | None) -> Path | None:
+    if receipt is not None and str(receipt) == "-":
+        raise UsageError(
+            "--receipt takes a file, and - is none", hint="--json writes to standard output; ./- is a file"
+        )
+    return receipt
+
+
 Receipt = Annotated[
     Path | None,
-    typer.Option("--receipt", metavar="FILE", help="Add one JSON line about each file to FILE."),
+    typer.Option("--receipt", metavar="FILE", help="Add one JSON line about each file to FILE.", callback=_refuse_pipe),
 ]
 Processes = Annotated[
     int | None,

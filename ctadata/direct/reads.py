@@ -150,7 +150,7 @@ def subset(path: PathText, nodes: Sequence[str], to: PathText | None = None, *, 
 
     Raises:
         NotFound: The file does not exist, or it has no such node.
-        UsageError: The path is a directory, or no HDF5 file; or no node is given.
+        UsageError: The path is a directory, or no HDF5 file; or no node is given; or `to` is a directory.
         Unsupported: h5py cannot copy a node: a list of variable length with a filter that h5py lacks.
         Changed: The file changed while it was read.
         ConfigError: h5py or fsspec is not installed (`pip install 'ctadata[fsspec]' h5py`).

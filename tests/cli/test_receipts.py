@@ -494,3 +494,11 @@ class TestPlots:
         at_box("receipts", "summary", "--plot", "r.png", "r.jsonl", check=0)
         assert (at_box.cwd / "r.png").read_bytes().startswith(b"\x89PNG")
         assert "an .svg or a .png" in at_box("receipts", "summary", "--plot", "r.pdf", "r.jsonl", check=2).err
+
+
+@pytest.mark.parametrize(
+    "words", [("get", "lst/a"), ("put", "a", "b"), ("sync", "lst/a", "out"), ("copy", "lst/a", "lst/b")]
+)
+def test_a_receipt_is_no_pipe(at_box, words):
+    assert "--receipt takes a file" in at_box(*words, "--receipt", "-", check=2).err
+    assert not (at_box.cwd / "-").exists()

@@ -108,6 +108,7 @@ def test_a_subset_without_a_target_is_kept_in_the_cache(box: Sandbox, content: b
         (PATH, ["/dl3"], NotFound, "no node /dl3"),
         (PATH, [], UsageError, "list of nodes"),
         (PATH, TABLE, UsageError, "list of nodes"),
+        (PATH, [5], UsageError, "each one a path"),
         ("/lst/none.h5", [TABLE], NotFound, "none.h5"),
         ("/lst/run1", [TABLE], UsageError, "directory"),
         ("/lst/text.h5", [TABLE], UsageError, "cannot open"),
@@ -167,3 +168,13 @@ def test_a_full_disk_is_a_local_error(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(h5py.File, "copy", refuse)
     with pytest.raises(LocalError, match="No space left"):
         direct.subset(PATH, [TABLE], tmp_path / "part.h5")
+
+
+@pytest.mark.parametrize("to", [".", "..", "folder"])
+def test_a_directory_is_no_target(to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    with pytest.raises(UsageError, match="the target is a directory"):
+        direct.subset(PATH, [TABLE], to)
+    assert not list(Path("folder").iterdir())
+    assert not list(tmp_path.glob(".ctadata-*"))
