@@ -195,8 +195,12 @@ def run_in_workers(
         at_once: The number of batches in work at the same time. None: as many as the executor has workers.
 
     Raises:
-        UsageError: The executor forks, or a number is not valid.
+        UsageError: The executor forks, has another type, or a number is not valid.
     """
+    if not (isinstance(executor, int | Executor) or callable(executor)):
+        raise _executor_error(executor)
+    if not isinstance(at_once, int | None):
+        raise UsageError(f"at_once is a whole number or None, not {at_once!r}")
     if (isinstance(executor, int) and executor < 1) or (at_once is not None and at_once < 1):
         raise UsageError("the number of processes, or of batches at once, is at least 1")
     if isinstance(executor, int):
@@ -204,12 +208,19 @@ def run_in_workers(
         session.task_runner = HelperProcesses(most, functools.partial(_start_helpers, session, work)) if most else None
     else:
         made, make = (executor, None) if isinstance(executor, Executor) else (executor(), executor)
+        if not isinstance(made, Executor):
+            raise _executor_error(made)
         at_once = at_once or _worker_count(_refuse_fork(made))
         session.task_runner = Batches(dataclasses.replace(work, at_once=at_once), made, at_once, make)
     try:
         yield
     finally:
         session.task_runner = None
+
+
+def _executor_error(value: object) -> UsageError:
+    words = "the executor is an Executor, a callable that makes one, or a whole number of processes"
+    return UsageError(f"{words}, not {value!r}")
 
 
 def _start_helpers(session: Session, work: BatchTransfer, count: int) -> Batches:

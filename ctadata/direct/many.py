@@ -68,7 +68,8 @@ def get_many(
 
     Raises:
         PartialFailure: Some files failed; all others were downloaded. `failures` has one error for each failed file.
-        UsageError: The executor forks its processes. A fork of a process with threads may wait for ever.
+        UsageError: The executor forks its processes, and a fork of a process with threads may wait for ever. Or
+            `executor` or `at_once` has another type.
         CtadataError: Any error that `list_dir` raises.
 
     Examples:

@@ -283,6 +283,16 @@ def test_a_worker_that_cannot_begin_ends_the_run_and_every_file_fails(box: Sandb
     assert len(lines("r.jsonl")) == FILES
 
 
+@pytest.mark.parametrize(
+    ("executor", "at_once", "words"),
+    [("2", None, "the executor"), (2.5, None, "the executor"), (Lost, "2", "at_once"),
+     (Lost, 1.5, "at_once"), (object, None, "the executor")],
+)  # fmt: skip
+def test_another_type_is_refused(box: Sandbox, executor: Any, at_once: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        direct.get_many(["lst/d/1/001"], "out", executor=executor, at_once=at_once)
+
+
 def test_an_executor_that_forks_is_refused(box: Sandbox) -> None:
     with (
         ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as executor,
