@@ -59,7 +59,7 @@ def read_records(common: Common, receipts: Sequence[str]) -> list[Record]:
     profiles = {record.profile for record in records}
     if common.profile is None and len(profiles) == 1 and profiles != {common.site} and not common.platform:
         [common.profile] = profiles
-    if profiles != {common.site}:
+    if not profiles <= {common.site}:
         words = f"the receipt is one of the profile {' and '.join(sorted(profiles))}"
         raise UsageError(words, path=", ".join(receipts))
     return records

@@ -214,7 +214,8 @@ def print_summary(summary: Summary, seconds: float, output: RunOutput, common: C
         say(output.retry_hint(common, summary.failed))
     words = dry_run_counts(summary) if output.dry_run else summary_counts(summary, seconds, output.action)
     if not common.quiet and (words or not stopped):
-        say(("dry run: " if output.dry_run else "") + ("; ".join(words) or "nothing to do: no files to move"))
+        nothing = "0 files verified" if output.action == "verify" else "nothing to do: no files to move"
+        say(("dry run: " if output.dry_run else "") + ("; ".join(words) or nothing))
     if stopped:
         say(output.if_stopped)
 
@@ -254,13 +255,17 @@ def summary_counts(summary: Summary, seconds: float, action: str = "get") -> lis
     """
     words = []
     if summary.done:
+        compared = summary.done - summary.unverified
         moved = summary.size - summary.resumed
         resumed = f", {units.size(summary.resumed)} already here," if summary.resumed else ""
         rate = f", {units.rate(moved / seconds)}" if moved >= MIN_SIZE_FOR_RATE and seconds else ""
-        verb = "verified" if action == "verify" else "done"
-        size = f"{units.size(summary.size)}{resumed} in {units.duration(seconds)}{rate}"
+        verb = "done" if action != "verify" else "verified" if compared else "of the right size"
+        shown = summary.size - (summary.unverified_size if compared else 0)
+        size = f"{units.size(shown)}{resumed} in {units.duration(seconds)}{rate}"
         destination = _destination(summary, action)
-        words.append(f"{units.files(summary.done)} {verb} ({size}){destination and f' to {destination}'}")
+        words.append(f"{units.files(compared or summary.done)} {verb} ({size}){destination and f' to {destination}'}")
+        if compared and summary.unverified:
+            words.append(f"{units.files(summary.unverified)} of the right size ({units.size(summary.unverified_size)})")
     for why, count in summary.skips.items():
         words.append(f"{units.files(count)} skipped, {'equal already' if why == 'equal' else why}")
     if summary.deleted:

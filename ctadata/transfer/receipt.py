@@ -140,18 +140,19 @@ def last_lines(files: Sequence[Path]) -> LastLines:
     """Return the last line about each file: the one that ended last; within one receipt, the later line.
 
     Args:
-        files: The receipts. Some may be empty, because a task had no files, but not all of them.
+        files: The receipts. The receipt of a task without files is empty.
 
     Raises:
         UsageError: A file is no receipt, or everybody can write it.
         LocalError: A file cannot be read.
     """
     last: dict[tuple[object, ...], tuple[Record, str]] = {}
-    incomplete = 0
+    incomplete, has_text = 0, False
     for file in files:
         with local_errors(file), file.open(encoding="utf-8", errors="replace") as lines:
             refuse_untrusted_file(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
             for number, line in enumerate(lines, 1):
+                has_text = True
                 record = _read(line, f"{escape_unprintable(str(file))}:{number}")
                 if record is None and line.strip():
                     if line.strip("\0\n")[:1] not in ("", "{"):  # neither a killed run nor a power cut leaves it
@@ -159,7 +160,7 @@ def last_lines(files: Sequence[Path]) -> LastLines:
                     incomplete += 1
                 elif record and not _is_older(record, last.get(record.subject)):
                     last[record.subject] = record, line.rstrip("\n")
-    if not last:
+    if has_text and not last:
         raise UsageError("this file is not a receipt", path=", ".join(escape_unprintable(str(file)) for file in files))
     return LastLines(last.values(), incomplete)
 

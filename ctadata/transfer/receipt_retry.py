@@ -14,6 +14,7 @@ from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.download_target import PendingTarget
 from ctadata.transfer.download_tree import download
+from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import InvalidPath, Summary
@@ -35,7 +36,18 @@ def retry_receipt(run: Run, action: str, records: Sequence[Record], folders: Seq
     """
     if action == "get":
         return download(run, receipt_download_targets(records, folders))
+    if run.rules.compare is not Compare.CHECKSUM:
+        records = _without_outside(run, records, folders)
     return upload(run, receipt_upload_sources(records, folders, follow_links=run.rules.follow_links))
+
+
+def _without_outside(run: Run, records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:
+    """Return the records without those of uploaded files outside of the directories, which are left alone."""
+    inside = [each for each in records if each.is_undone or each.local is None or _lies_in(each.local, folders)]
+    if count := len(records) - len(inside):
+        files = "1 file that had not failed lies" if count == 1 else f"{count} files that had not failed lie"
+        run.summary.remarks.append(f"{files} outside of the directory, and no look was taken at the storage")
+    return inside
 
 
 def receipt_download_targets(

@@ -204,6 +204,8 @@ class Summary:
         done: Files moved and verified.
         size: Their bytes.
         resumed: Bytes of these that an earlier run had fetched.
+        unverified: Files of `done` of which only the size was compared; counted by `verify_receipt` alone.
+        unverified_size: Their bytes.
         deleted: Names deleted.
         empty: Collections whose listing was empty twice.
         hides: Whether the store lists a collection that may not be read as an empty one (`Features.hides_forbidden`).
@@ -220,6 +222,8 @@ class Summary:
     done: int = 0
     size: int = 0
     resumed: int = 0
+    unverified: int = 0
+    unverified_size: int = 0
     deleted: int = 0
     empty: int = 0
     hides: bool = False
@@ -258,6 +262,12 @@ class Summary:
                     self.passed.append(outcome)
                 case State.FAILED:
                     self.failed.append(outcome)
+
+    def add_unverified(self, size: int) -> None:
+        """Count a file of so many bytes of which only the size was compared. Any thread may call it."""
+        with self._lock:
+            self.unverified += 1
+            self.unverified_size += size
 
     def add_empty(self, *, hides: bool) -> None:
         """Count a collection whose listing is empty. Any thread may call it."""

@@ -45,9 +45,14 @@ def verify_receipt(run: Run, records: Iterable[Record], *, remote: bool) -> Summ
         key=lambda record: f"{record.path}\0{record.local}\0{record.key}",
         size=lambda record: record.size,
     )
-    return run.execute(
-        Task(record.path, record.local, functools.partial(_check, run, record, check)) for record in verifiable
-    )
+    run.execute(Task(record.path, record.local, functools.partial(_check, run, record, check)) for record in verifiable)
+    if count := run.summary.unverified:
+        files = "1 file" if count == 1 else f"{count} files"
+        lack = (
+            "storage and receipt have no digest in common" if remote else "the receipt has no digest that is known here"
+        )
+        run.summary.remarks.append(f"of {files} only the size was compared: {lack}")
+    return run.summary
 
 
 def _check(run: Run, record: Record, check: _Check) -> Outcome:
@@ -59,6 +64,8 @@ def _check(run: Run, record: Record, check: _Check) -> Outcome:
         return Outcome(State.PASSED, record.path, record.local, why=record.why, error=error, key=record.key)
     run.reporter.planned(1, record.size)
     verified = check(run, record)
+    if verified == "size":
+        run.summary.add_unverified(record.size)
     seconds = time.monotonic() - began
     return Outcome(
         State.DONE, record.path, record.local, record.size, seconds,

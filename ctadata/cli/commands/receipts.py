@@ -99,6 +99,8 @@ def _as_json(sums: ReceiptSummary) -> dict[str, object]:
 
 
 def _write(sums: ReceiptSummary) -> None:
+    if not sums.files:
+        write_line(units.files(0))
     for state in State:
         if count := sums.files[state]:
             size = f", {units.size(sums.size)}" if state is State.DONE else ""
