@@ -55,7 +55,7 @@ def read_files(
         yield from _read_lines(lines, read_entry, "line of list --json")
     elif keys >= _REPLICAS:
         yield from _read_replicas(lines, profile())
-    elif not null and (first.lstrip().startswith(("{", "[", "<")) or first.strip() == "null" or "\0" in first):
+    elif not null and (first.lstrip().startswith(("{", "[", "<")) or "\0" in first):
         raise UsageError(
             "the list begins with a line that is no path, no line of list --json, and no list of replicas",
             hint="-0 if its paths end with NUL; ./ in front of a path that begins with { [ or <",

@@ -74,9 +74,7 @@ Normalize = Annotated[
 
 def _refuse_pipe(receipt: Path | None) -> Path | None:
     if receipt is not None and str(receipt) == "-":
-        raise UsageError(
-            "--receipt takes a file, and - is none", hint="--json writes to standard output; ./- is a file"
-        )
+        raise UsageError("--receipt takes a file, and - is none", hint="--json writes to standard output")
     return receipt
 
 

@@ -50,9 +50,9 @@ def test_a_line_with_a_wrong_value_is_one_sentence(get, line, why):
 @pytest.mark.parametrize(
     "text",
     [
-        *("[]", "null", "{}", " {}", "[1, 2]", '["lst/a"]', json.dumps([ENTRY]), "[" * 100_000),
+        *("[]", "{}", " {}", "[1, 2]", '["lst/a"]', json.dumps([ENTRY]), "[" * 100_000),
         *('{"kind": "file"}', '[{"scope": "ctao",\n', '{"scope": "ctao"', "<html>\n<body>", "<!DOCTYPE html>"),
-        *(gzip.compress(b"lst/a"), b"l\0s\0t\0"),
+        *(gzip.compress(b"lst/a", mtime=0), b"l\0s\0t\0"),
     ],
 )
 def test_a_list_that_begins_as_a_document_is_refused_before_anything_is_done(at_box, box, get, text):
@@ -64,7 +64,7 @@ def test_a_list_that_begins_as_a_document_is_refused_before_anything_is_done(at_
     assert not (at_box.cwd / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["{a}", "[a", "<a>", "null"])
+@pytest.mark.parametrize("name", ["{a}", "[a", "<a>"])
 def test_a_path_may_begin_as_a_document(at_box, box, get, name):
     box.files.put(f"/{name}", b"1")
     local = at_box.cwd / "out" / name
