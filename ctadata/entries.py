@@ -62,11 +62,19 @@ class Entry:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle needs: all but the response; a mapping proxy cannot be pickled, so a dictionary goes."""
-        described = self.size, self.mtime, self.etag, dict(self.checksums), self.locality
         return _restore, (
-            self.path.parts, self.is_directory, *described,
-            self.alias_of, self.has_twin, self.kept_mtime, self.is_catalogued,
-        )  # fmt: skip
+            self.path.parts,
+            self.is_directory,
+            self.size,
+            self.mtime,
+            self.etag,
+            dict(self.checksums),
+            self.locality,
+            self.alias_of,
+            self.has_twin,
+            self.kept_mtime,
+            self.is_catalogued,
+        )
 
     @property
     def is_directory(self) -> bool:

@@ -111,34 +111,34 @@ def stdout_is_terminal() -> bool:
 
 def write_line(line: str) -> None:
     """Write one line to stdout; on a terminal, with escapes for control characters."""
-    if stdout_is_terminal():
-        from ctadata.printable import escape_unprintable
-
-        line = escape_unprintable(line)
-    write_text(line + "\n")
+    write_text(_printed(line))
 
 
 def write_lines(lines: Iterable[str]) -> None:
     """Write lines to stdout that all come at once, many with one call; those before an error are written too."""
     group: list[str] = []
+
+    def write_group() -> None:
+        text = "".join(group)
+        group.clear()
+        write_text(text)
+
     try:
         for line in lines:
-            group.append(line)
+            group.append(_printed(line))
             if len(group) == LINES:
-                _write_group(group)
+                write_group()
     finally:
-        _write_group(group)
+        write_group()
 
 
-def _write_group(lines: list[str]) -> None:
-    """Write the lines and empty the list; on a terminal, with escapes for control characters."""
+def _printed(line: str) -> str:
+    """Return the line as stdout gets it."""
     if stdout_is_terminal():
         from ctadata.printable import escape_unprintable
 
-        lines[:] = map(escape_unprintable, lines)
-    text = "".join(f"{line}\n" for line in lines)
-    lines.clear()
-    write_text(text)
+        line = escape_unprintable(line)
+    return line + "\n"
 
 
 def write_text(text: str) -> None:

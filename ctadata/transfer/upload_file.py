@@ -107,11 +107,12 @@ def upload_open_file(
     if existing is not None and existing.is_directory:
         raise AlreadyExists("a directory has this name on the storage", path=str(target))
     existing = resolve_existing_alias(run.store, existing)
-    pair = None if is_spool else run.pair(target, local.parent)
+    pair, upload = None, None
     if is_spool:
-        step, upload = plan_spool(existing, run.rules), None
+        step = plan_spool(existing, run.rules)
     else:
-        step, upload = plan_upload(fd, status, existing, run.store.features, run.rules, pair), None
+        pair = run.pair(target, local.parent)
+        step = plan_upload(fd, status, existing, run.store.features, run.rules, pair)
     if step is Step.REPLACE and existing is not None and existing.alias_of is not None:
         return Outcome(State.KEPT, target, local, status.st_size, why=why_kept(existing), etag=existing.etag)
     if step not in UNMOVED:

@@ -128,10 +128,6 @@ class WorkerPool(Generic[T]):
             return False
         return True
 
-    def close(self) -> None:
-        """Let the workers begin no further task."""
-        self._closed = True
-
     def join(self) -> None:
         """Wait for the workers to end. Tasks that were not begun are given up."""
         looked, used = time.monotonic(), 0.0

@@ -131,19 +131,22 @@ def test_a_copy_deletes_the_old_file_first(box, other, copy):
     assert box.files.read(f"{HOME}/b") == b"new"
 
 
+def copy_until_reached(box, call, path, stall, **headers):
+    """Begin a COPY, and disconnect when `stall` is reached; `box` has then ended its threads."""
+    wire = call.head("COPY", f"{box.door}{path}", {**call.bearer, "Credential": "none", **headers})
+    assert stall.reached.wait(60)
+    wire.close()
+    box.close()  # waits for its threads; its connection to the other server is closed
+
+
 def test_a_client_that_disconnects_cancels_the_copy(make_box, make_caller):
     box, other = make_box(marker_interval=0.01), make_box()
     box.trust(other)
     other.files.put(f"{HOME}/a", b"x" * (2 * MIB))
     stall = other.faults.add("pool", "GET", f"{HOME}/a", faults.Stall(after=MIB))
-    token = macaroon(other, make_caller, f"{HOME}/a", "DOWNLOAD")
-    call = make_caller(box)
-    headers = {"Source": f"{other.door}{HOME}/a", "Credential": "none"}
-    headers["TransferHeaderAuthorization"] = f"Bearer {token}"
-    wire = call.head("COPY", f"{box.door}{HOME}/b", {**call.bearer, **headers})
-    assert stall.reached.wait(60)
-    wire.close()
-    box.close()  # waits for its threads
+    token = f"Bearer {macaroon(other, make_caller, f'{HOME}/a', 'DOWNLOAD')}"
+    headers = {"Source": f"{other.door}{HOME}/a", "TransferHeaderAuthorization": token}
+    copy_until_reached(box, make_caller(box), f"{HOME}/b", stall, **headers)
     assert not box.files.exists(f"{HOME}/b")
 
 
@@ -152,14 +155,9 @@ def test_a_client_that_disconnects_cancels_the_copy_to_another_server(make_box, 
     box.trust(other)
     box.files.put(f"{HOME}/a", b"x" * (32 * MIB))
     stall = other.faults.add("door", "PUT", f"{HOME}/b", faults.Delay())
-    token = macaroon(other, make_caller, f"{HOME}/b", "UPLOAD,READ_METADATA,DELETE")
-    call = make_caller(box)
-    headers = {"Destination": f"{other.door}{HOME}/b", "Credential": "none"}
-    headers["TransferHeaderAuthorization"] = f"Bearer {token}"
-    wire = call.head("COPY", f"{box.door}{HOME}/a", {**call.bearer, **headers})
-    assert stall.reached.wait(60)
-    wire.close()
-    box.close()  # waits for its threads; its connection to the other server is closed
+    token = f"Bearer {macaroon(other, make_caller, f'{HOME}/b', 'UPLOAD,READ_METADATA,DELETE')}"
+    headers = {"Destination": f"{other.door}{HOME}/b", "TransferHeaderAuthorization": token}
+    copy_until_reached(box, make_caller(box), f"{HOME}/a", stall, **headers)
     assert not other.files.exists(f"{HOME}/b")
 
 

@@ -124,9 +124,9 @@ def test_an_interrupt_during_join_is_raised_and_join_works_again() -> None:
     assert threading.active_count() == before
 
 
-def test_close_gives_up_the_tasks_that_were_not_begun() -> None:
-    closed, done = threading.Event(), list[int]()
-    pool: WorkerPool[int] = WorkerPool(threading.Event())
+def test_a_stop_gives_up_the_tasks_that_were_not_begun() -> None:
+    closed, stop, done = threading.Event(), threading.Event(), list[int]()
+    pool: WorkerPool[int] = WorkerPool(stop)
 
     def tasks() -> Iterator[int]:
         try:
@@ -136,7 +136,7 @@ def test_close_gives_up_the_tasks_that_were_not_begun() -> None:
 
     def do(task: int) -> None:
         done.append(task)
-        pool.close()
+        stop.set()
 
     pool.run(tasks(), do, jobs=2)
     assert closed.is_set()
