@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 GUARD = HERE / "guard"
-sys.path += [str(HERE), str(GUARD)]  # at the end: a folder of the tests must not hide a library
+sys.path += [str(HERE), str(GUARD), str(HERE.parent)]  # at the end: a folder of the tests must not hide a library
 
 import loopback  # noqa: E402
 

@@ -3,6 +3,8 @@
 The window is the number of requests that may be in flight. It grows while the server answers as quickly as before, as
 TCP's congestion window does (RFC 5681), so it fills the distance to the server: rate x round trip.
 
+- It starts with `START`, and at a distance with as many as it takes to send `FIRST_RATE` requests a second: those who
+  are far away wait longer for each doubling (RFC 6928 widened TCP's first window for the same reason).
 - Slow start: it grows by one with each answer, so it doubles each round trip.
 - When even the quickest answer of a round takes clearly longer than the quickest of all, requests queue at the server,
   and more of them would only wait longer (HyStart++, RFC 9406; TCP Vegas, Brakmo and Peterson, 1995). Then it rests. It
@@ -10,7 +12,7 @@ TCP's congestion window does (RFC 5681), so it fills the distance to the server:
 - A refusal or a broken connection halves it, at most once a round. Then it grows by one a round.
 - It grows only if it was full: what nobody needed says nothing about the server (RFC 7661).
 
-It never shrinks below its first size because of slow answers, because a door that fetches files from tape is slow for
+It never shrinks below `START` because of slow answers, because a door that fetches files from tape is slow for
 every client.
 
 The gap is the time between the starts of two requests. Some doors count requests: dCache's, from 11.2 on, takes 250 a
@@ -28,6 +30,12 @@ from dataclasses import dataclass, field
 
 START = 8
 """Requests in flight at most before the server has answered; slow answers alone never shrink the window below this."""
+
+FIRST_RATE = 640
+"""Requests a second that the first window allows, if the server is so far away that `START` does not
+(round trips of more than 12.5 ms)."""
+FAR_START = 64
+"""Requests in flight at most before the server has answered them, at any distance."""
 
 GAP = 0.005
 """Seconds between the first requests of a burst."""
@@ -143,6 +151,11 @@ class CongestionWindow:
     def limit(self, most: int) -> None:
         """Allow at most `most` requests in flight from now on; those under way are not ended."""
         self._most, self.width = most, float(most) if self._pinned else min(self.width, float(most))
+
+    def note_round_trip(self, seconds: float) -> None:
+        """Widen the first window for a server at this distance, in seconds of a round trip."""
+        if not self._pinned and not self._is_cut:
+            self.width = max(self.width, min(FIRST_RATE * seconds, FAR_START, self._most))
 
     def pace(self) -> None:
         """Take note that the server counts requests."""

@@ -108,6 +108,17 @@ class CurlHandle:
         finally:
             multi.remove_handle(self.curl)
 
+    def round_trip(self) -> float:
+        """Return the seconds of one round trip to the server, as the last transfer's connection took them to open.
+
+        The handshake of TCP takes one, that of TLS 1.3 another one (RFC 8446 section 2). A connection that was kept
+        took no time.
+        """
+        looked_up: float = self.curl.getinfo(pycurl.NAMELOOKUP_TIME)
+        connected: float = self.curl.getinfo(pycurl.CONNECT_TIME)
+        secured: float = self.curl.getinfo(pycurl.APPCONNECT_TIME)
+        return (secured - looked_up) / 2 if secured else connected - looked_up
+
     def close(self) -> None:
         """Close the handle and its connections."""
         self.curl.close()

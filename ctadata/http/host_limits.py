@@ -56,6 +56,7 @@ class HostLimiter:
 
     Attributes:
         is_known: Whether `note_server` has seen a response.
+        is_measured: Whether `note_round_trip` was called.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class HostLimiter:
         self._clock = clock
         self._spread = spread
         self.is_known = False
+        self.is_measured = False
         self._waiting = 0  # requests
         self._lock = threading.Lock()
         self._room = fibers.Condition(self._lock)
@@ -135,6 +137,13 @@ class HostLimiter:
         if counts_requests(response.headers.get("Server")):
             with self._lock:
                 self._window.pace()
+
+    def note_round_trip(self, seconds: float) -> None:
+        """Take note of the distance to the server, in seconds of a round trip; its first connection shows it."""
+        self.is_measured = True
+        with self._lock:
+            self._window.note_round_trip(seconds)
+            self._room.notify_all()
 
     def record_response(self, slot: Slot, response: Response, *, complete: bool = True) -> None:
         """Record an answer, a refusal, or a failure of the server that says nothing.

@@ -150,12 +150,16 @@ class Transport:
         pool = call.route.pool if call.route.pool and (request.hops or not call.follow) else self.pool
         handle = pool.acquire()
         try:
-            return exchange.perform(handle)
+            response = exchange.perform(handle)
         except Interrupted:
             if call.streams and request.expect is None and not call.sign:
                 # a response may be lost with the connection (XRootD's redirects are), so the next upload waits for it
                 self._expect_seconds.setdefault(request.origin, self.limits.expect)
             raise
+        else:
+            if not (limiter := self.limiters[request.origin]).is_measured:
+                limiter.note_round_trip(handle.round_trip())
+            return response
         finally:
             pool.release(handle)
             call.sent = exchange.sent

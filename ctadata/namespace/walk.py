@@ -31,10 +31,10 @@ If more come, the server has to wait in the middle of its listing, and some serv
 with large files hold more.
 """
 
-WALKERS = 32
+WALKERS = 64
 """The largest number of directories that are listed at the same time. The HTTP client may send fewer requests."""
 
-INTERVAL = 0.05
+INTERVAL = 0.02
 """The time between two measurements of how busy the process is, in seconds."""
 
 BUSY, FULL = 0.7, 0.95

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ctadata import fibers
 from ctadata.errors import CtadataError
+from ctadata.resources import limit_workers
 
-AT_ONCE = 16
-"""The largest number of requests of one thread at the same time."""
+AT_ONCE = 128
+"""The largest number of functions at the same time. The HTTP client decides how many requests a server gets at a time
+(`http.congestion`)."""
 
 
 def read_side_by_side(reads: Sequence[Callable[[], object]]) -> None:
@@ -32,7 +34,7 @@ def read_side_by_side(reads: Sequence[Callable[[], object]]) -> None:
 
 
 def run_in_fibers(works: Iterable[Callable[[], object]]) -> None:
-    """Call each function in fibers of this thread, `AT_ONCE` at the same time.
+    """Call each function in fibers of this thread, up to `AT_ONCE` at the same time, fewer where few files may be open.
 
     A function has to handle its own errors; an exception that leaves it ends all.
     """
@@ -45,4 +47,4 @@ def run_in_fibers(works: Iterable[Callable[[], object]]) -> None:
     if len(waiting) < 2 or fibers.is_in_fiber():
         work()
     else:
-        fibers.Fibers().run([work] * min(len(waiting), AT_ONCE))
+        fibers.Fibers().run([work] * min(len(waiting), limit_workers(AT_ONCE, asked=False)))

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))  # the benchmark is no part of the package
+from bench import far, figures, measure, setting, table, trees
+from bench.figures import Target
 
-from bench import far, figures, measure, setting, table, trees  # noqa: E402
-from bench.figures import Target  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_ratio_is_the_median_of_the_rounds_ratios_not_the_ratio_of_the_medians() -> None:

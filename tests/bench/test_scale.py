@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))  # the benchmark is no part of the package
+from bench.scale import DAY, Plan, simulate, table
 
-from bench.scale import DAY, Plan, simulate, table  # noqa: E402
-
-PAGE = ROOT / "docs" / "design" / "scale.md"
+PAGE = Path(__file__).parents[2] / "docs" / "design" / "scale.md"
 SMALL = Plan(files=1e6, size=1e5, tasks=20, pieces=2, doors=1, life=0.0)
 
 

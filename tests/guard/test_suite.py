@@ -13,6 +13,8 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 INI = "[pytest]\nfilterwarnings = error\nmarkers =\n    full: .\n    soak: .\n"
+PYTEST = "import faulthandler as f, sys; f.dump_traceback_later(240, exit=True); import pytest; sys.exit(pytest.main())"
+"""pytest that shows its threads and ends before the run that waits for it does (`bin/test`)."""
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def suite(tmp_path):
         (tmp_path / "test_it.py").write_text(source)
         path = os.pathsep.join([str(TESTS), str(TESTS / "guard")])
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", *options, "test_it.py"],
+            [sys.executable, "-c", PYTEST, "-p", "conftest", "-p", "no:cacheprovider", *options, "test_it.py"],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": path, "PYTEST_ADDOPTS": ""} | environment,
             capture_output=True,

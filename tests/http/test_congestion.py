@@ -11,6 +11,7 @@ import pytest
 from ctadata.http.congestion import (
     BURST,
     EASED_IN,
+    FAR_START,
     GAP,
     IDLE,
     LATE,
@@ -50,6 +51,27 @@ def test_the_window_doubles_from_its_start_to_the_most() -> None:
         widths.append(int(server.window.width))
         server.round()
     assert widths == [START, 2 * START, 4 * START, 8 * START, 100, 100]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "width"), [(0.0, START), (0.0125, START), (0.05, 32), (0.1, FAR_START), (3.0, FAR_START)]
+)
+def test_the_first_window_is_wider_at_a_distance(seconds: float, width: int) -> None:
+    server = Server(100)
+    server.window.note_round_trip(seconds)
+    assert server.window.width == width
+    for most in (4, 20):
+        narrow = Server(most)
+        narrow.window.note_round_trip(seconds)
+        assert narrow.window.width == min(width, most)
+
+
+def test_a_distance_widens_no_window_that_a_failure_has_narrowed_and_no_pinned_one() -> None:
+    server, pinned = Server(100), Server(4, pinned=True)
+    server.window.record_failure(server.send(), server.now)
+    for window in (server.window, pinned.window):
+        window.note_round_trip(0.1)
+    assert (server.window.width, pinned.window.width) == (START / 2, 4)
 
 
 def test_a_window_that_nobody_fills_does_not_grow() -> None:

@@ -8,8 +8,10 @@ from contextlib import suppress
 
 import pytest
 
+from bench.far import far
 from ctadata.errors import Busy, CtadataError, Stopped, Unreachable
-from ctadata.http.congestion import START
+from ctadata.http import congestion
+from ctadata.http.congestion import FAR_START, START
 from ctadata.http.retries import Retries
 
 PATIENCE = 60
@@ -18,11 +20,11 @@ PATIENCE = 60
 class Crowd:
     """A server that holds every request until the test lets it answer, and counts them."""
 
-    def __init__(self, answering):
+    def __init__(self, answering, context=None):
         self.change = threading.Condition()
         self.held = self.most = 0
         self.answers = 0
-        self.peer = answering(self.reply)
+        self.peer = answering(self.reply, context)
 
     def reply(self, wire, request):
         with self.change:
@@ -50,7 +52,8 @@ def crowd(answering):
     return Crowd(answering)
 
 
-def test_the_limit_grows_with_each_answer(crowd, client):
+def test_the_limit_grows_with_each_answer(crowd, client, monkeypatch):
+    monkeypatch.setattr(congestion, "FIRST_RATE", 0)  # a busy machine may look as if it were far away
     one = client(jobs=START + 4)
     with ThreadPoolExecutor(16) as threads:
         for _ in range(16):
@@ -62,6 +65,18 @@ def test_the_limit_grows_with_each_answer(crowd, client):
         crowd.wait_for(START + 4)
         crowd.answer(12)
     assert crowd.most == START + 4
+
+
+def test_the_first_limit_is_wider_at_a_distance(answering, tls, client):
+    crowd, one = Crowd(answering, tls), client(jobs=2 * FAR_START)
+    with far(crowd.peer.origin.port, 200) as port, ThreadPoolExecutor(2 * FAR_START) as threads:
+        url = f"https://localhost:{port}"
+        crowd.answer(1)
+        one.send("GET", url)
+        for _ in range(2 * FAR_START):
+            threads.submit(one.send, "GET", url)
+        crowd.wait_for(FAR_START)
+        crowd.answer(2 * FAR_START)
 
 
 def test_a_pinned_limit_allows_all_jobs_at_once(crowd, client):

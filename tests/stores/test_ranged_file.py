@@ -9,13 +9,15 @@ from collections.abc import Iterator
 import pytest
 from stores.memory import MemoryStore
 
+from ctadata import fibers, resources
+from ctadata.config.request_limit import ELSEWHERE
 from ctadata.errors import NotFound
 from ctadata.http.messages import InMemory
 from ctadata.paths import RemotePath
 from ctadata.stores.idle_movers import OPEN_FILES, IdleMovers
 from ctadata.stores.ranged_file import RangedFile
 from ctadata.stores.read_pieces import GAP, Piece, read_pieces
-from ctadata.stores.side_by_side import AT_ONCE, run_in_fibers
+from ctadata.stores.side_by_side import run_in_fibers
 
 CONTENT = bytes(range(256)) * 1000
 PATH = RemotePath.parse("/lst/a")
@@ -64,9 +66,8 @@ def test_pieces_of_all_kinds_are_read_at_once(store: MemoryStore, file: RangedFi
     assert [type(each) for each in found[-2:]] == [NotFound, NotFound]
 
 
-def test_no_more_functions_than_allowed_are_under_way() -> None:
-    from ctadata import fibers
-
+def most_under_way(works: int) -> int:
+    """The largest number of functions that were under way at a time."""
     under_way, most = 0, 0
 
     def work() -> None:
@@ -76,8 +77,15 @@ def test_no_more_functions_than_allowed_are_under_way() -> None:
         fibers.sleep(0)
         under_way -= 1
 
-    run_in_fibers([work] * 100)
-    assert most == AT_ONCE
+    run_in_fibers([work] * works)
+    return most
+
+
+def test_as_many_functions_are_under_way_as_a_server_may_get_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert most_under_way(100) == 100
+    assert most_under_way(3 * ELSEWHERE) == ELSEWHERE
+    monkeypatch.setattr(resources, "open_file_limit", lambda: resources.BASE_FILES + 3 * resources.FILES_PER_WORKER)
+    assert most_under_way(100) == 3
 
 
 def test_what_nobody_holds_is_not_watched(store: MemoryStore) -> None:
