@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ctadata.cli.output import format_rfc3339, stdout_is_terminal, write_json, write_line, write_lines, write_text
 from ctadata.entries import Entry
 from ctadata.errors import UsageError
-from ctadata.namespace.external_sort import SORT_KEYS, SortKey
+from ctadata.namespace.external_sort import NAMES_IN_MEMORY, SORT_KEYS, SortKey, sort_items
 from ctadata.progress import units
 
 COLUMNS = {"kind": 1, "size": 12, "time": 20, "locality": 8, "checksum": 16, "etag": 16, "path": 0}
@@ -87,6 +87,16 @@ def write_entries(entries: Iterable[Entry], columns: Columns, *, together: bool 
             write_json(entry_as_json(entry))
         else:
             write_line(short_line(entry))
+
+
+def write_sorted_by_name(entries: Iterable[Entry]) -> None:
+    """Write the short lines of entries, sorted by name, after the last entry has come.
+
+    Only the lines are kept. With NUL in place of each slash, they have the order of `name_key`: Python compares texts
+    by code point, which is the order of their UTF-8.
+    """
+    lines = (short_line(entry).replace("/", "\0") for entry in entries)
+    write_lines(line.replace("\0", "/") for line in sort_items(lines, NAMES_IN_MEMORY))
 
 
 def _write_lines(lines: Iterable[dict[str, str]], at_a_time: int) -> None:

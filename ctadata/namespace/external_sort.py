@@ -1,4 +1,4 @@
-"""Sort any number of entries, in bounded memory."""
+"""Sort any number of entries or texts, in bounded memory."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import errno
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, Stopped, StorageFull
 
+T = TypeVar("T")
+
 IN_MEMORY = 100_000
-"""The number of entries that are sorted in memory. More entries wait in a temporary file, in batches of this size."""
+"""The number of entries that are sorted in memory. If there are more, sorted batches go to a temporary file."""
+
+NAMES_IN_MEMORY = 300_000
+"""The same for texts that hold one path each: such a text takes a fifth of the memory of an entry."""
 
 CHUNK = 500
-"""The number of entries that are written and read at a time."""
+"""The number of items that are written and read at a time."""
 
 
 def name_key(entry: Entry) -> bytes:
@@ -41,21 +46,22 @@ SORT_KEYS: dict[str, SortKey] = {"name": name_key, "size": size_key, "time": tim
 """The sort keys by the words of `--sort-by`."""
 
 
-def sort_entries(entries: Iterable[Entry], in_memory: int = IN_MEMORY, key: SortKey = name_key) -> Iterator[Entry]:
-    """Yield the entries, sorted.
+def sort_items(items: Iterable[T], in_memory: int, key: Callable[[T], Any] | None = None) -> Iterator[T]:
+    """Yield the items, sorted.
 
     Args:
-        entries: The entries. An exception that this raises, except Stopped, is raised after the sorted entries.
-        key: Returns the sort key of an entry.
-        in_memory: The number of entries that are sorted in memory. If there are more, sorted batches go to a temporary
-            file.
+        items: The items, which can be pickled. An exception that this raises, except Stopped, is raised after the
+            sorted items.
+        in_memory: The number of items that are sorted in memory. If there are more, sorted batches of so many items
+            wait in a temporary file.
+        key: Returns the sort key of an item; None: the items themselves are compared.
 
     Raises:
         LocalError: The temporary file cannot be written.
         StorageFull: There is no room for it.
     """
     raised: list[Exception] = []
-    remaining = _yield_until_error(entries, raised)
+    remaining: Iterator[Any] = _yield_until_error(items, raised)
     batch = sorted(itertools.islice(remaining, in_memory), key=key)
     if len(batch) < in_memory:
         yield from batch
@@ -65,17 +71,17 @@ def sort_entries(entries: Iterable[Entry], in_memory: int = IN_MEMORY, key: Sort
         raise raised[0]
 
 
-def _yield_until_error(entries: Iterable[Entry], raised: list[Exception]) -> Iterator[Entry]:
-    """Yield the entries up to an exception, and append that exception to `raised`."""
+def _yield_until_error(items: Iterable[T], raised: list[Exception]) -> Iterator[T]:
+    """Yield the items up to an exception, and append that exception to `raised`."""
     try:
-        yield from entries
+        yield from items
     except Stopped:
         raise
     except Exception as error:  # noqa: BLE001  (raised by the caller, after what came before)
         raised.append(error)
 
 
-def _merge_batches(batch: list[Entry], remaining: Iterator[Entry], size: int, key: SortKey) -> Iterator[Entry]:
+def _merge_batches(batch: list[T], remaining: Iterator[T], size: int, key: Callable[[T], Any] | None) -> Iterator[T]:
     """Yield the merged batches of this size; they wait in a temporary file without a name."""
     import tempfile  # few listings are so long
 
@@ -94,7 +100,7 @@ def _merge_batches(batch: list[Entry], remaining: Iterator[Entry], size: int, ke
         raise kind(words, hint="set TMPDIR to a folder with room") from None
 
 
-def _write(file: IO[bytes], batch: list[Entry]) -> tuple[int, int]:
+def _write(file: IO[bytes], batch: list[Any]) -> tuple[int, int]:
     import pickle
 
     begin = file.tell()
@@ -104,11 +110,11 @@ def _write(file: IO[bytes], batch: list[Entry]) -> tuple[int, int]:
     return begin, file.tell()
 
 
-def _read(file: IO[bytes], start: int, end: int) -> Iterator[Entry]:
+def _read(file: IO[bytes], start: int, end: int) -> Iterator[Any]:
     import pickle
 
     while start < end:
         file.seek(start)
-        entries = pickle.load(file)  # noqa: S301  (our own data, in a file without a name)
+        items = pickle.load(file)  # noqa: S301  (our own data, in a file without a name)
         start = file.tell()
-        yield from entries
+        yield from items

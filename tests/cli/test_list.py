@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import threading
 import zlib
 from urllib.parse import quote
@@ -12,8 +13,8 @@ from urllib.parse import quote
 import pytest
 from stores.odd_server import Answer, OddServer
 
-from ctadata.cli import output
-from ctadata.namespace import external_sort
+from ctadata.cli import entry_lines, output
+from ctadata.cli.commands import list as list_
 from ctadata.sandbox import faults
 
 MTIME = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -110,9 +111,23 @@ class TestOrder:
         assert self.names(ended.out) == sorted(NAMES, key=str.encode)
         assert ended.err.count("\n") == 1
 
-    def test_a_listing_larger_than_memory_is_sorted(self, run, server, monkeypatch):
-        monkeypatch.setattr(external_sort.sort_entries, "__defaults__", (4, external_sort.name_key))
-        assert self.names(run("list", "/d").out) == sorted(NAMES, key=str.encode)
+    @pytest.mark.parametrize("options", [(), ("-l",)])
+    def test_a_listing_larger_than_memory_is_sorted(self, run, server, monkeypatch, options):
+        monkeypatch.setattr(entry_lines, "NAMES_IN_MEMORY", 4)
+        monkeypatch.setattr(list_, "IN_MEMORY", 4)
+        opened, open_file = [], tempfile.TemporaryFile
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda: opened.append(open_file()) or opened[-1])
+        assert self.names(run("list", "/d", *options).out) == sorted(NAMES, key=str.encode)
+        assert len(opened) == 1
+
+
+def test_sorted_lines_have_the_order_of_names(at_box, box, place):
+    """A directory comes before its members, and before a longer name whose next byte is smaller than a slash."""
+    for path in ("a/m", "a!", "a.b", "a0", "b"):
+        box.files.put(f"/{place}/{path}", b"")
+    lines = [f"{place}/{name}" for name in ("a/", "a/m", "a!", "a.b", "a0", "b")]
+    assert at_box("list", "-r", "--sort", place, check=0).out.splitlines() == lines
+    assert at_box("list", place, check=0).out.splitlines() == [line for line in lines if line != f"{place}/a/m"]
 
 
 @pytest.mark.parametrize("option", ["-r", "-R", "--recursive"])

@@ -6,7 +6,7 @@ import errno
 import os
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,15 @@ from memory import peak, stays_below
 from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound, Stopped, StorageFull
 from ctadata.namespace import external_sort
-from ctadata.namespace.external_sort import name_key, sort_entries
+from ctadata.namespace.external_sort import IN_MEMORY, name_key, sort_items
 from ctadata.paths import RemotePath
 
 NAMES = ["a", "a.b", "a b", "A", "é", "z", "\ue000", "\U0001f600", "日", "\udcff", "10", "9", "-"]
 ORDERED = sorted(NAMES, key=lambda name: name.encode("utf-8", "surrogatepass"))
+
+
+def sort_entries(entries: Iterable[Entry], in_memory: int = IN_MEMORY) -> Iterator[Entry]:
+    return sort_items(entries, in_memory, name_key)
 
 
 def entry(*parts: str, **more: object) -> Entry:
@@ -41,6 +45,11 @@ def test_a_directory_comes_before_what_is_in_it_and_that_stays_together() -> Non
 def test_more_than_memory_may_hold(number: int, rng: random.Random) -> None:
     entries = [entry(f"{rng.random()}", mtime=float(i), checksums={"md5": f"{i}"}) for i in range(number)]
     assert list(sort_entries(iter(entries), in_memory=10)) == sorted(entries, key=name_key)
+
+
+@pytest.mark.parametrize("in_memory", [3, 100])
+def test_texts_are_compared_themselves(in_memory: int) -> None:
+    assert list(sort_items(iter(NAMES), in_memory)) == ORDERED
 
 
 @pytest.mark.parametrize("in_memory", [2, 100])

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import command_context, options
-from ctadata.cli.entry_lines import Columns, read_columns, read_sort_key, write_entries
+from ctadata.cli.entry_lines import Columns, read_columns, read_sort_key, write_entries, write_sorted_by_name
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.signals import stop_on_signals
 from ctadata.errors import UsageError
-from ctadata.namespace.external_sort import SortKey, name_key, sort_entries
+from ctadata.namespace.external_sort import IN_MEMORY, SortKey, name_key, sort_items
 from ctadata.namespace.filters import Filters
 
 if TYPE_CHECKING:
@@ -89,7 +89,10 @@ def list_(
                 _list_versions(session, path, recursive=recursive, json=json, plain=plain)
                 return
             entries = session.list(path, recursive=recursive, filters=filters)
-            entries = entries if key is None else sort_entries(entries, key=key)
+            if key is name_key and not (form.long or null or json or mtime):
+                write_sorted_by_name(entries)
+                return
+            entries = entries if key is None else sort_items(entries, IN_MEMORY, key)
             if mtime:
                 from ctadata.namespace.kept_mtimes import with_kept_mtimes
 
