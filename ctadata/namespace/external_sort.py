@@ -17,7 +17,7 @@ IN_MEMORY = 100_000
 """The number of entries that are sorted in memory. If there are more, sorted batches go to a temporary file."""
 
 NAMES_IN_MEMORY = 300_000
-"""The same for texts that hold one path each: such a text takes a fifth of the memory of an entry."""
+"""The number of texts of one path each that are sorted in memory. A text takes a fifth of the memory of an entry."""
 
 CHUNK = 500
 """The number of items that are written and read at a time."""
