@@ -336,7 +336,8 @@ class Session(PathLookup):
 
         most = limit_workers(jobs or self.profile.jobs)
         small = limit_workers(jobs or self.limit.files, asked=False)
-        rules = dataclasses.replace(rules or Rules(), jobs=most, small_jobs=small)
+        streams = None if jobs or not self.limit.streams else limit_workers(self.limit.streams, asked=False)
+        rules = dataclasses.replace(rules or Rules(), jobs=most, small_jobs=small, streams=streams)
         records, runner = Records(self.profile.address, directory()), self.task_runner
         if rules.dry_run or (runner and rules.rate is not None and not runner.keeps_rate):
             runner = None

@@ -13,6 +13,9 @@ AT_DCACHE = 64
 ELSEWHERE = 128
 """Requests to any other server; it serves some 1,300 a second at a distance of 100 ms."""
 
+STREAMS = 16
+"""Streams of one large file."""
+
 FILES_PER_REQUEST = 2
 """Small files in transfer for each request in flight: some wait for a look that they share, or for the local disk."""
 
@@ -34,6 +37,11 @@ class RequestLimit:
     pinned: bool = False
     tasks: int = 1
     apply: Callable[[int], object] | None = field(default=None, compare=False)
+
+    @property
+    def streams(self) -> int | None:
+        """The number of streams of one large file at most; None if it is pinned too."""
+        return None if self.pinned else min(STREAMS, self.most)
 
     def divide(self, processes: int) -> None:
         """Leave this process its share of the requests: further ones have started, and `processes` share the limit."""

@@ -306,5 +306,6 @@ def share_of(rules: Rules, at_once: int) -> Rules:
         at_once: The number of workers at the same time.
     """
     rate = rules.rate.shared(at_once) if isinstance(rules.rate, Timetable) else rules.rate and rules.rate / at_once
-    jobs = max(1, rules.jobs // at_once)
-    return dataclasses.replace(rules, jobs=jobs, rate=rate, filters=Filters(), stage=False, shard=WHOLE)
+    rules = dataclasses.replace(rules, rate=rate, filters=Filters(), stage=False, shard=WHOLE)
+    jobs, streams = max(1, rules.jobs // at_once), rules.streams and max(1, rules.streams // at_once)
+    return dataclasses.replace(rules, jobs=jobs, streams=streams)

@@ -60,6 +60,7 @@ class Rules:
             not followed are passed over and do not count as failures.
         jobs: Large files in transfer at a time.
         small_jobs: Files in transfer at a time in all, while most of them are small; None: as `jobs`.
+        streams: The largest number of streams of one large file, fewer if they are as fast; None: always `jobs`.
         filters: The names of a tree that are transferred.
         dry_run: Everything is decided and reported; nothing is changed.
         compare: The rule by which files are equal.
@@ -77,6 +78,7 @@ class Rules:
     skip_special: bool = False
     jobs: int = 8
     small_jobs: int | None = None
+    streams: int | None = None
     filters: Filters = field(default_factory=Filters)
     dry_run: bool = False
     compare: Compare = Compare.USUAL

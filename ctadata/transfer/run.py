@@ -319,8 +319,9 @@ class Run:
 
     def work_here(self, tasks: Iterable[Task]) -> None:
         """Work on the tasks with the workers of this process."""
-        jobs, small_jobs = self.rules.jobs, self.rules.small_jobs
-        self.workers.run(tasks, self._work_on, jobs=jobs, small_jobs=small_jobs, is_small=attrgetter("is_small"))
+        rules, is_small = self.rules, attrgetter("is_small")
+        jobs, small, streams = rules.jobs, rules.small_jobs, rules.streams
+        self.workers.run(tasks, self._work_on, jobs=jobs, small_jobs=small, streams=streams, is_small=is_small)
 
     def _work_on(self, task: Task) -> None:
         if self.stop.is_set():

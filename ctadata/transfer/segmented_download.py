@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping
 
 from ctadata.checksums import adler32, strongest_digest
@@ -20,6 +21,7 @@ from ctadata.transfer.partial_file import PartialFile
 from ctadata.transfer.record_digests import stream_digest
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
 from ctadata.transfer.segments import ReceivedRange, Segment, Segments
+from ctadata.transfer.stream_limit import StreamLimit
 from ctadata.versions import can_prove_version, is_other_version, is_strong, tags_differ, tags_match
 
 log = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ class SegmentedDownload:
         self.entry = entry
         self.part = part
         self.verified = self.digest = ""
-        self.segments = Segments(entry.size, streams=run.rules.jobs)
+        self.segments = Segments(entry.size)
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.stream_digest = stream_digest(entry.size, entry.checksums)
@@ -68,6 +70,8 @@ class SegmentedDownload:
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.parallel_reads
         self.alone = self.alone or not (self._is_provable and run.has_ranges)
         self.tries = 0
+        streams, jobs = run.rules.streams, run.rules.jobs
+        self._limit = StreamLimit(streams) if streams else StreamLimit(jobs, first=jobs)
         self._has_ranges = run.has_ranges
         self._broke_off = False  # the last try
         self._has_compared = False  # the listing and the read disagreed, and the entry was asked for again
@@ -114,7 +118,7 @@ class SegmentedDownload:
                 ranges[-1] = ReceivedRange(ranges[-1].start, block.stop, adler32(content, ranges[-1].adler32))
             else:
                 ranges.append(ReceivedRange(block.start, block.stop, adler32(content)))
-        self.segments = Segments(self.entry.size, ranges, streams=self.run.rules.jobs)
+        self.segments = Segments(self.entry.size, ranges)
         self.run.reporter.planned(0, -self.segments.resumed)
 
     def _fetch_with_retries(self) -> None:
@@ -201,7 +205,8 @@ class SegmentedDownload:
         if self.alone or not self._begun or self._failed_helps >= TRIES:
             return False
         try:
-            helped = self._stream()
+            self._limit.update(self.segments.received, time.monotonic())
+            helped = self._stream(helps=True)
         except Exception as error:  # noqa: BLE001  (the owner meets it too, and raises it)
             log.info("%s: a stream that helped broke off: %s", self.entry.path, error)
             self._failed_helps += 1
@@ -210,10 +215,10 @@ class SegmentedDownload:
             self._failed_helps = 0
         return helped
 
-    def _stream(self) -> bool:
-        """Fetch one range; return False if none is free."""
+    def _stream(self, *, helps: bool = False) -> bool:
+        """Fetch one range; return False if none is free, or if enough streams are at work for one that `helps`."""
         segments = self.segments
-        segment = segments.take(alone=self.alone)
+        segment = segments.take(1 if self.alone else self._limit.allowed, helps=helps)
         if segment is None:
             return False
         piece = self.run.rules.block_size(sink.PIECE)
@@ -272,7 +277,7 @@ class SegmentedDownload:
         self._etag, self._kept_mtime, self._begun = None, self.entry.kept_mtime, False
         self.stream_digest = stream_digest(self.entry.size, self.digests)
         self.alone = self.alone or not self._is_provable
-        self.segments = Segments(self.entry.size, streams=self.run.rules.jobs)
+        self.segments = Segments(self.entry.size)
 
     def begin(self, delivery: Delivery, segment: Segment) -> None:
         """Check that the answer continues the file that is being fetched; see `sink.Receiver`.

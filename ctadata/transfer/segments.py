@@ -71,17 +71,15 @@ class Segments:
         is_invalid: Whether no byte counts any more.
     """
 
-    def __init__(self, size: int | None, ranges: Iterable[ReceivedRange] = (), *, streams: int = 1) -> None:
+    def __init__(self, size: int | None, ranges: Iterable[ReceivedRange] = ()) -> None:
         """Start with what an earlier run has left.
 
         Args:
             size: Bytes of the file; None if unknown.
             ranges: The bytes that are in the part; they do not overlap.
-            streams: The largest number of streams that will take part.
         """
         self.size = size
         self.is_invalid = False
-        self._streams = streams
         self._ranges = sorted(ranges, key=attrgetter("start"))
         self._active: list[Segment] = []
         self._gaps: list[tuple[int, int | None]] = []
@@ -98,26 +96,27 @@ class Segments:
             self._gaps.append((at, size))
         self.is_complete = not self._gaps
 
-    def take(self, *, alone: bool) -> Segment | None:
+    def take(self, streams: int, *, helps: bool = False) -> Segment | None:
         """Return the next range to fetch; None if no range is free.
 
         Args:
-            alone: Whether no other stream takes part; then the range is a whole gap.
+            streams: The number of streams that may take part. If it is one, the range is a whole gap.
+            helps: Whether the caller does without a range if so many streams are at work.
         """
         with self._lock:
-            if self.is_invalid or not self._gaps:
+            if self.is_invalid or not self._gaps or (helps and len(self._active) >= streams):
                 return None
             start, stop = self._gaps.pop(0)
-            end = stop if alone or stop is None else self._end_of_range(start, stop)
+            end = stop if streams == 1 or stop is None else self._end_of_range(start, stop, streams)
             if end != stop:
                 self._gaps.insert(0, (end or start, stop))
             segment = Segment(start, start, end)
             self._active.append(segment)
             return segment
 
-    def _end_of_range(self, start: int, stop: int) -> int:
+    def _end_of_range(self, start: int, stop: int, streams: int) -> int:
         missing = stop - start + sum(end - begin for begin, end in self._gaps if end is not None)
-        size = min(LARGEST, max(SMALLEST, missing // (2 * self._streams)))
+        size = min(LARGEST, max(SMALLEST, missing // (2 * streams)))
         end = (start + size) // GRID * GRID
         return end if start < end < stop else stop
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import queue
 import threading
 import time
@@ -67,6 +68,8 @@ class WorkerPool(Generic[T]):
         self._running = [0, 0, 0]  # the tasks of each kind in work
         self._done = 0
         self._divisible: list[Divisible] = []
+        self._most_helpers = self._helpers = 0  # threads that help and take no task
+        self._helper_numbers = itertools.count()
         self._fibers = Fibers()
         self._small_threads = SmallTaskThreads(0)
         self._lock = threading.Lock()
@@ -81,6 +84,7 @@ class WorkerPool(Generic[T]):
         *,
         jobs: int,
         small_jobs: int | None = None,
+        streams: int | None = None,
         is_small: Callable[[T], bool] = lambda task: False,  # noqa: ARG005
         small_task_threads: SmallTaskThreads | None = None,
     ) -> None:
@@ -91,6 +95,7 @@ class WorkerPool(Generic[T]):
             do: Works on one task.
             jobs: The largest number of tasks in work at a time that are not small.
             small_jobs: The largest number of tasks in work at a time in all; None: `jobs`.
+            streams: The largest number of threads that work on tasks and help; None: `jobs`.
             is_small: Whether a task may run in a fiber.
             small_task_threads: Decides how many threads take small tasks; None: the usual one.
 
@@ -98,6 +103,7 @@ class WorkerPool(Generic[T]):
             BaseException: What `tasks` or `do` raises, once every worker has ended.
         """
         self._tasks, self._most, self._all_found = tasks, max(jobs, small_jobs or jobs), False
+        self._most_helpers = max(0, (streams or jobs) - jobs)
         self._small_threads, self._fibers = small_task_threads or SmallTaskThreads(jobs - 1), Fibers()
         self._fibers.left_queue = self._wake_next
         self._start("tasks", self._find_tasks, do, jobs, is_small)
@@ -158,11 +164,25 @@ class WorkerPool(Generic[T]):
         with self._lock:
             self._divisible.append(work)
             self._for_threads.notify_all()
+        self._start_helpers()
         try:
             yield
         finally:
             with self._lock:
                 self._divisible.remove(work)
+
+    def _start_helpers(self) -> None:
+        with self._lock:
+            missing, self._helpers = self._most_helpers - self._helpers, self._most_helpers
+        for _ in range(missing):
+            if not self._start(f"transfer-helper-{next(self._helper_numbers)}", self._help_until_done):
+                break
+
+    def _help_until_done(self) -> None:
+        while not self._is_over() and self._help():
+            pass
+        with self._lock:
+            self._helpers -= 1
 
     def wake_workers(self) -> None:
         """Wake the idle workers, because work that was not ready to be divided is now."""

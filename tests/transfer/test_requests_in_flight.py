@@ -11,7 +11,7 @@ from servers.plain_dav import PlainDav, plain_dav
 from stores.clients import Holder
 
 from ctadata.config.profile import Profile
-from ctadata.config.request_limit import AT_DCACHE, ELSEWHERE, find_request_limit
+from ctadata.config.request_limit import AT_DCACHE, ELSEWHERE, STREAMS, find_request_limit
 from ctadata.config.resolve import resolve_profile
 from ctadata.http.client import Client
 from ctadata.http.congestion import START
@@ -99,11 +99,11 @@ def test_a_pinned_number_is_kept(dav: PlainDav, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("kind", "jobs", "options", "limit"),
     [
-        ("dcache", None, {}, (AT_DCACHE, False)),
-        ("webdav", None, {}, (ELSEWHERE, False)),
-        ("dcache", "12", {}, (12, False)),
-        ("dcache", "12", {"jobs": "3"}, (3, True)),
-        ("webdav", None, {"jobs": "64"}, (64, True)),
+        ("dcache", None, {}, (AT_DCACHE, False, STREAMS)),
+        ("webdav", None, {}, (ELSEWHERE, False, STREAMS)),
+        ("dcache", "12", {}, (12, False, 12)),
+        ("dcache", "12", {"jobs": "3"}, (3, True, None)),
+        ("webdav", None, {"jobs": "64"}, (64, True, None)),
     ],
 )
 def test_the_most_depends_on_the_place_unless_the_user_has_a_say(tmp_path, kind, jobs, options, limit) -> None:
@@ -111,6 +111,6 @@ def test_the_most_depends_on_the_place_unless_the_user_has_a_say(tmp_path, kind,
     settings.touch(0o600)
     env = {"CTADATA_DOOR": "https://door.example", "CTADATA_KIND": kind, **({"CTADATA_JOBS": jobs} if jobs else {})}
     found = find_request_limit(resolve_profile(overrides=options, env=env, config_file=settings))
-    assert (found.most, found.pinned) == limit
+    assert (found.most, found.pinned, found.streams) == limit
     assert found.files >= found.most
     assert found.files == found.most or not (jobs or options)

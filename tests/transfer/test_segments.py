@@ -45,10 +45,10 @@ def test_every_byte_is_fetched_once_whatever_the_streams_do(
     content = rng.randbytes(size)
     cuts = sorted({mark for mark in marks if mark < size})
     here = [range_of(content, a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
-    segments, disk = Segments(size, here, streams=streams), Disk(content, here)
+    segments, disk = Segments(size, here), Disk(content, here)
     at_work: list[Segment] = []
     while not segments.is_complete:
-        if len(at_work) < streams and (segment := segments.take(alone=streams == 1)):
+        if len(at_work) < streams and (segment := segments.take(streams)):
             assert segment.stop is not None and segment.stop - segment.start <= (size if streams == 1 else 100)
             at_work.append(segment)
             continue
@@ -64,17 +64,17 @@ def test_every_byte_is_fetched_once_whatever_the_streams_do(
 
 
 def test_a_single_stream_asks_for_everything_at_once() -> None:
-    segment = Segments(10_000).take(alone=True)
+    segment = Segments(10_000).take(1)
     assert segment
     assert (segment.start, segment.stop) == (0, 10_000)
 
 
-def ranges(segments: Segments) -> list[tuple[int, int | None]]:
-    return [(segment.start, segment.stop) for segment in iter(lambda: segments.take(alone=False), None)]
+def ranges(segments: Segments, streams: int) -> list[tuple[int, int | None]]:
+    return [(segment.start, segment.stop) for segment in iter(lambda: segments.take(streams), None)]
 
 
 def test_ranges_are_large_at_first_and_small_at_the_end() -> None:
-    taken = ranges(Segments(1003, streams=2))
+    taken = ranges(Segments(1003), 2)
     sizes = [stop - start for start, stop in taken]
     assert taken[0] == (0, 100)
     assert [start for start, _ in taken] == [0, *(stop for _, stop in taken[:-1])]
@@ -82,15 +82,25 @@ def test_ranges_are_large_at_first_and_small_at_the_end() -> None:
     assert sizes[-3:] == [10, 10, 8]
 
 
+def test_who_helps_takes_no_range_beyond_the_number_of_streams() -> None:
+    segments = Segments(1000)
+    first, second = segments.take(2), segments.take(2, helps=True)
+    assert first is not None
+    assert second is not None
+    assert segments.take(2, helps=True) is None
+    assert segments.take(3, helps=True) is not None
+    assert segments.take(2) is not None  # the stream that owns the file
+
+
 def test_ranges_end_on_the_grid_of_blocks() -> None:
-    taken = ranges(Segments(200, [ReceivedRange(0, 13, 1), ReceivedRange(100, 121, 1)], streams=4))
+    taken = ranges(Segments(200, [ReceivedRange(0, 13, 1), ReceivedRange(100, 121, 1)]), 4)
     assert all(stop % 5 == 0 for _, stop in taken)
     assert (taken[0][0], next(start for start, _ in taken if start > 100)) == (13, 121)
 
 
 def test_a_file_of_unknown_size_is_one_range_without_an_end() -> None:
     segments = Segments(None)
-    segment = segments.take(alone=True)
+    segment = segments.take(1)
     assert segment
     assert (segment.stop, segment.is_done, segments.is_complete) == (None, False, False)
     segments.add(segment, b"x" * 60, lambda block, offset: None, hashing=True)
@@ -101,19 +111,19 @@ def test_a_file_of_unknown_size_is_one_range_without_an_end() -> None:
 
 def test_a_file_that_starts_again_gives_no_old_range() -> None:
     segments = Segments(100)
-    segment = segments.take(alone=True)
+    segment = segments.take(1)
     assert segment
     segments.add(segment, b"x" * 60, lambda block, offset: None, hashing=True)
     segments.give_back(segment, ended=False)
     assert segments.invalidate() == 60
-    assert segments.take(alone=True) is None
+    assert segments.take(1) is None
     assert segments.received == 0
     assert not segments.is_complete
 
 
 def test_a_file_starts_again_after_its_streams_have_ended() -> None:
     segments, lost = Segments(100), list[int]()
-    segment = segments.take(alone=True)
+    segment = segments.take(1)
     assert segment
     starting = threading.Thread(daemon=True, target=lambda: lost.append(segments.invalidate()))
     starting.start()
@@ -129,11 +139,11 @@ def test_a_file_starts_again_after_its_streams_have_ended() -> None:
 def test_an_empty_file_is_complete_after_one_request() -> None:
     segments = Segments(0)
     assert not segments.is_complete
-    segment = segments.take(alone=True)
+    segment = segments.take(1)
     assert segment
     segments.give_back(segment, ended=False)
     assert not segments.is_complete
-    segment = segments.take(alone=True)
+    segment = segments.take(1)
     assert segment
     segments.give_back(segment, ended=True)
     assert segments.is_complete

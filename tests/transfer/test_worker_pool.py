@@ -195,6 +195,26 @@ def test_a_worker_without_tasks_helps_with_divisible_work() -> None:
     assert len(work.helped) == 3
 
 
+def test_more_threads_may_help_than_take_tasks() -> None:
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
+    in_work, most = 0, 0
+    lock = threading.Lock()
+
+    def do(task: int) -> None:
+        nonlocal in_work, most
+        work = ForThree()
+        with lock:
+            in_work += 1
+            most = max(most, in_work)
+        with pool.divisible(work):
+            assert work.everybody.wait(60)
+        with lock:
+            in_work -= 1
+
+    pool.run(iter(range(5)), do, jobs=1, streams=4)
+    assert most == 1
+
+
 def test_small_tasks_share_one_thread() -> None:
     together, threads, pool = Meeting(3), set[str](), WorkerPool[int](threading.Event())
 
