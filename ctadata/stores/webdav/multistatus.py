@@ -33,6 +33,7 @@ from ctadata.stores.dates import parse_date
 from ctadata.stores.duplicates import SeenEntries, contradiction_error, fingerprint
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.hrefs import HrefResolver, strip_origin
+from ctadata.stores.webdav.response_template import Templates
 from ctadata.stores.webdav.responses import (
     CHECKSUMS,
     COLLECTION,
@@ -74,7 +75,13 @@ class Multistatus:
     """
 
     def __init__(
-        self, collection: RemotePath, *, root: RemotePath = _NO_ROOT, raw: bool = False, alone: bool = False
+        self,
+        collection: RemotePath,
+        *,
+        root: RemotePath = _NO_ROOT,
+        raw: bool = False,
+        alone: bool = False,
+        templates: Templates | None = None,
     ) -> None:
         """Start before the first block.
 
@@ -83,6 +90,7 @@ class Multistatus:
             root: What the store puts before every path.
             raw: The hrefs are known not to be percent-encoded. The first href that is no URI shows it too.
             alone: The client requested this one resource (`Depth: 0`), without its members.
+            templates: What earlier listings of the same server taught about the form of its responses.
         """
         self.requested: Entry | None = None
         self.status = 0
@@ -95,7 +103,7 @@ class Multistatus:
         self._waiting: list[tuple[str, dict[str, str], int]] = []
         self._waiting_bytes = 0
         self._entries: list[Entry] = []
-        self._responses = Responses(self._respond, str(collection))
+        self._responses = Responses(self._respond, str(collection), known=templates)
 
     def feed(self, block: bytes | memoryview) -> list[Entry]:
         """Take the next bytes, and return the entries that they complete.

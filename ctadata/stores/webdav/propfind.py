@@ -13,6 +13,7 @@ from ctadata.stores.http_reader import get_content_encoding
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.multistatus import Multistatus
 from ctadata.stores.webdav.quirks import find_quirks
+from ctadata.stores.webdav.response_template import Templates
 
 PROPFIND_BODY = (
     '<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
@@ -34,6 +35,7 @@ class Propfind:
         self._client = client
         self._root = root
         self._dialect = dialect
+        self._templates = Templates()
 
     def send(self, path: RemotePath, url: str, *, depth: str, put: Callable[[Sequence[Entry]], None]) -> Multistatus:
         """Send one PROPFIND, and return its parsed Multi-Status after the body has ended.
@@ -55,7 +57,8 @@ class Propfind:
             if encoding := get_content_encoding(response):
                 raise ServerTrouble(f"the listing is encoded as {encoding}, which the client did not request")
             self.quirks = self._dialect.quirks or find_quirks(response.headers.get("Server"))
-            listing = Multistatus(path, root=self._root, raw=self.quirks.raw, alone=depth == "0")
+            raw, alone = self.quirks.raw, depth == "0"
+            listing = Multistatus(path, root=self._root, raw=raw, alone=alone, templates=self._templates)
             listings.append(listing)
 
             def consume(block: memoryview) -> None:

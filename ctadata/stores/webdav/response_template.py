@@ -9,7 +9,8 @@ Expat would read the same texts, because
   line end that XML changes; in the encodings of `PLAIN` each such byte is its character;
 - a text may differ only if it stood complete before its end tag, so that nothing else belongs to it.
 
-Expat reads all other responses, for example a name beyond ASCII or an empty text.
+Expat reads all other responses, for example a name beyond ASCII or an empty text. The listings of one server begin with
+the same bytes, so `Templates` keeps the templates of one listing for the next.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ PLAIN = ("", "utf-8", "us-ascii", "iso-8859-1")
 
 END = re.compile(rb"</(?:[^<>/:]*:)?response[ \t\r\n]*>")
 """Matches what may be the end of a response. Expat decides whether it is one."""
+
+FORMS = 8
+"""The largest number of templates of a listing. Most servers have two forms: one of files, one of collections."""
 
 _DIFFERING = "([ -%'-;=?-~]*)"
 _HARMLESS = re.compile(_DIFFERING)
@@ -75,6 +79,30 @@ class ResponseTemplate:
         texts = dict(zip(self.names, match.groups(), strict=False))
         texts.update(self.same)
         return texts, match.end()
+
+
+class Templates:
+    """The templates of the listings of one server that begin with the same bytes. Several threads may use them."""
+
+    def __init__(self) -> None:
+        """Start without templates."""
+        self._known: tuple[bytes, list[ResponseTemplate]] = b"", []
+
+    def find(self, head: bytes) -> list[ResponseTemplate]:
+        """Return the list of templates for a listing, which may append the ones that it learns.
+
+        Args:
+            head: The bytes of the listing before its first response: the markup that all responses lie below.
+
+        Returns:
+            The list of the last listing with the same head; an empty one if there is none, or if it is full: a listing
+            with rare forms leaves no others without templates.
+        """
+        known, templates = self._known
+        if known != head or len(templates) >= FORMS:
+            templates = []
+            self._known = head, templates
+        return templates
 
 
 def learn_template(raw: str, texts: Sequence[Text], status: int) -> ResponseTemplate | None:

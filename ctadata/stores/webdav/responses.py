@@ -17,7 +17,15 @@ from xml.parsers import expat
 from ctadata.errors import CtadataError, ServerTrouble
 from ctadata.http.failures import find_meaning
 from ctadata.http.redaction import sanitize
-from ctadata.stores.webdav.response_template import END, PLAIN, ResponseTemplate, Text, learn_template
+from ctadata.stores.webdav.response_template import (
+    END,
+    FORMS,
+    PLAIN,
+    ResponseTemplate,
+    Templates,
+    Text,
+    learn_template,
+)
 from ctadata.stores.webdav.xml_characters import Characters
 
 _DAV = "DAV: "  # namespace, and the separator that expat puts before the local name
@@ -63,18 +71,21 @@ class Responses:
     describes.
     """
 
-    def __init__(self, report: Report, path: str, *, forms: int = 8) -> None:
+    def __init__(self, report: Report, path: str, *, forms: int = FORMS, known: Templates | None = None) -> None:
         """Start before the first block.
 
         Args:
             report: Receives each response.
             path: The path that is listed, for the errors.
-            forms: The largest number of templates. Most servers have two forms: one of files, one of collections.
+            forms: The largest number of templates.
+            known: The templates of earlier listings of the same server, which this listing uses and adds to.
         """
         self._report = report
         self._path = path
         self._forms = forms
+        self._known = known
         self._templates: list[ResponseTemplate] = []
+        self._first = b""  # the first bytes passed to expat
         self._plain = True
         self._characters = Characters()
         self._pending = bytearray()
@@ -158,6 +169,7 @@ class Responses:
 
     def _parse(self, block: bytes, *, last: bool = False) -> None:
         block = self._characters.replace(block, last=last)
+        self._first = self._first or block
         self._given += len(block)
         self._since += len(block)
         try:
@@ -185,6 +197,9 @@ class Responses:
         if depth == _PROPERTY or place in _TEXTS or self._error is not None:
             self._text.clear()
             self._parser.CharacterDataHandler = self._text.append
+        elif place == _RESPONSE:
+            if self._known and not self._reported and self._parser.CurrentByteIndex < len(self._first):
+                self._templates = self._known.find(self._first[: self._parser.CurrentByteIndex])
         elif place == _COLLECTION:
             self._held.append(Text(COLLECTION, "", 0))
         elif name == _ERROR and depth <= 2:

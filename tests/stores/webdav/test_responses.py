@@ -11,17 +11,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ctadata.errors import ServerTrouble
-from ctadata.stores.webdav.response_template import ResponseTemplate
+from ctadata.stores.webdav.response_template import FORMS, ResponseTemplate, Templates, Text, learn_template
 from ctadata.stores.webdav.responses import Responses
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.xml"))
+KNOWN = Templates()
+"""The templates that one listing of these tests leaves for the next."""
+
 Said = tuple[list[tuple[dict[str, str], int]], str]
 
 
-def read(body: bytes, cuts: list[int], *, forms: int) -> Said:
+def read(body: bytes, cuts: list[int], *, forms: int, known: Templates | None = None) -> Said:
     """All that is told of a body in blocks that end at `cuts`; the words of an error are the last thing told."""
     told: list[tuple[dict[str, str], int]] = []
-    responses = Responses(lambda texts, status: told.append((dict(texts), status)), "/t", forms=forms)
+    responses = Responses(lambda texts, status: told.append((dict(texts), status)), "/t", forms=forms, known=known)
     places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
     try:
         for start, stop in itertools.pairwise(places):
@@ -33,11 +36,13 @@ def read(body: bytes, cuts: list[int], *, forms: int) -> Said:
 
 
 def assert_the_same(body: bytes, cuts: list[int]) -> None:
-    learnt, expat = read(body, cuts, forms=8), read(body, [], forms=0)
-    if expat[1]:  # where a body is broken, what is said of it before may differ, and where it is put
-        assert learnt[1]
-    else:
-        assert learnt == expat
+    expat = read(body, [], forms=0)
+    for known in (None, KNOWN):
+        learnt = read(body, cuts, forms=8, known=known)
+        if expat[1]:  # where a body is broken, what is said of it before may differ, and where it is put
+            assert learnt[1]
+        else:
+            assert learnt == expat
 
 
 def many(block: int, body: bytes) -> list[int]:
@@ -65,6 +70,36 @@ def test_templates_read_most_responses_of_a_server(server: str, monkeypatch: pyt
     monkeypatch.setattr(ResponseTemplate, "read", counting)
     told, _ = read((FIXTURES[0].parent / f"{server}-names.xml").read_bytes(), [], forms=8)
     assert fits > len(told) / 2 + 8  # each learnt form is tried once on itself
+
+
+def test_the_next_listing_of_a_server_needs_expat_for_the_directory_alone() -> None:
+    known, body = Templates(), listing(*[one(f"/t/{i}") for i in range(4)])
+    handled = []
+    for _ in range(2):
+        responses = Responses(lambda *_: None, "/t", known=known)
+        respond = responses._respond
+        responses._respond = lambda respond=respond: handled.append(respond())  # type: ignore[method-assign]
+        responses.feed(body)
+        responses.close()
+    assert len(handled) == 2 + 1  # the first response, and the one that the template is learnt from
+
+
+def test_templates_are_for_listings_that_begin_alike() -> None:
+    known = Templates()
+    members = [one(f"/t/{i}") for i in range(4)]
+    body, other = listing(*members), listing(*members).replace(b'"DAV:"', b'"other:"', 1)
+    assert read(body, [], forms=8, known=known) == (told := read(body, [], forms=0))
+    assert len(told[0]) == 4
+    assert read(other, [], forms=8, known=known) == read(other, [], forms=0) != told
+
+
+def test_a_list_of_templates_that_is_full_is_not_kept() -> None:
+    known = Templates()
+    templates = known.find(b"<a>")
+    assert known.find(b"<a>") is templates is not known.find(b"<b>")
+    templates = known.find(b"<a>")
+    templates += [learn_template("<b>x</b>", [Text("b", "x", 4)], 0)] * FORMS
+    assert known.find(b"<a>") == []
 
 
 # bodies made of pieces that fit together, and of some that do not
