@@ -84,3 +84,35 @@ class Entry:
 
 def _restore(parts: tuple[str, ...], is_directory: bool, *values: Any) -> Entry:
     return Entry(RemotePath(parts), Kind.DIRECTORY if is_directory else Kind.FILE, *values)
+
+
+class _Unfrozen:
+    """An entry whose attributes can be set."""
+
+    __slots__ = Entry.__slots__
+
+    def __init__(
+        self,
+        path: RemotePath,
+        kind: Kind,
+        size: int | None,
+        mtime: float | None,
+        etag: str | None,
+        checksums: Mapping[str, str],
+        locality: str | None,
+    ) -> None:
+        self.path, self.kind, self.size, self.mtime = path, kind, size, mtime
+        self.etag, self.checksums, self.locality = etag, checksums, locality
+        self.alias_of = self.kept_mtime = self.response = None
+        self.has_twin = self.is_catalogued = False
+
+
+def listed_entry(*fields: Any) -> Entry:
+    """Return the entry with these fields, from `path` to `locality`, in a quarter of the time.
+
+    The initialization of a frozen dataclass calls a function for each attribute. A listing creates millions of entries,
+    so this function sets the attributes first and then makes the object an entry: both classes have the same slots.
+    """
+    entry: Any = _Unfrozen(*fields)
+    entry.__class__ = Entry
+    return entry  # type: ignore[no-any-return]

@@ -127,8 +127,11 @@ class RemotePath:
 def _unchecked(parts: tuple[str, ...]) -> RemotePath:
     """Return a path of names that have been checked: listings create millions."""
     path = object.__new__(RemotePath)
-    object.__setattr__(path, "parts", parts)
+    _set_parts(path, parts)
     return path
+
+
+_set_parts = RemotePath.__dict__["parts"].__set__
 
 
 class Anchor(StrEnum):

@@ -1,10 +1,11 @@
 """Entries are values."""
 
 import dataclasses
+import pickle
 
 import pytest
 
-from ctadata.entries import Entry, Kind
+from ctadata.entries import Entry, Kind, listed_entry
 from ctadata.paths import RemotePath
 
 PATH = RemotePath.parse("/a/b")
@@ -35,3 +36,15 @@ def test_which_entries_may_hold_others() -> None:
 
 def test_a_kind_is_its_word_in_listings() -> None:
     assert [str(kind) for kind in Kind] == ["file", "directory"]
+
+
+def test_a_listed_entry_is_an_entry_like_any_other() -> None:
+    fields = PATH, Kind.FILE, 1, 2.0, '"e"', {"md5": "0"}, "ONLINE"
+    listed, usual = listed_entry(*fields), Entry(*fields)
+    assert type(listed) is Entry
+    assert listed == usual
+    assert hash(listed) == hash(usual)
+    assert [getattr(listed, name) for name in Entry.__slots__] == [getattr(usual, name) for name in Entry.__slots__]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        listed.size = 2  # type: ignore[misc]
+    assert pickle.loads(pickle.dumps(listed)) == usual

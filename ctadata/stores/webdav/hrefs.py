@@ -18,6 +18,7 @@ from ctadata.paths import RemotePath
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _NOT_A_URI = re.compile(r'[^!-~]|["<>\\^`{}]|%(?![0-9A-Fa-f]{2})')  # wsgidav leaves `|` bare
+_PLAIN_NAME = re.compile(r"([A-Za-z0-9_~-][A-Za-z0-9_.~-]*)/?")  # most names; no encoding changes them
 
 
 def strip_origin(href: str) -> str:
@@ -67,6 +68,13 @@ class HrefResolver:
         if not self.raw and _NOT_A_URI.search(href, known):
             self.raw = True
         return href
+
+    def plain_name(self, href: str) -> str:
+        """Return what `clean` and `name` find out, for the usual href; empty for any other one."""
+        if not self._prefix or not href.startswith(self._prefix):
+            return ""
+        match = _PLAIN_NAME.fullmatch(href, len(self._prefix))
+        return match[1] if match else ""
 
     def name(self, href: str) -> str | None:
         """Return the name of the member that an href means. `own` has to be known.

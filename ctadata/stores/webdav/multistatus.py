@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ctadata.digest_headers import parse_digests
-from ctadata.entries import NO_CHECKSUMS, Entry, Kind
+from ctadata.entries import NO_CHECKSUMS, Entry, Kind, listed_entry
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, ServerTrouble, Stopped, UsageError
 from ctadata.http.failures import find_meaning
 from ctadata.http.messages import Response
@@ -133,7 +133,11 @@ class Multistatus:
 
     def _respond(self, texts: dict[str, str], status: int) -> None:
         """Take one response."""
-        href = self._hrefs.clean(texts.get(HREF, ""))
+        href = texts.get(HREF, "")
+        if name := self._hrefs.plain_name(href):
+            self._take_member(self._collection / name, texts, status or 200)
+            return
+        href = self._hrefs.clean(href)
         if self._hrefs.own is not None:
             self._place(href, texts, status)
         elif self._hrefs.is_requested(href):
@@ -242,7 +246,9 @@ def refusal_error(status: int, path: str = "") -> CtadataError:
 
 
 def _is_directory(texts: dict[str, str]) -> bool:
-    return COLLECTION in texts or texts.get(ISCOLLECTION, "").strip().upper() in ("1", "T", "TRUE")
+    if ISCOLLECTION not in texts:
+        return COLLECTION in texts
+    return COLLECTION in texts or texts[ISCOLLECTION].strip().upper() in ("1", "T", "TRUE")
 
 
 def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
@@ -250,9 +256,9 @@ def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
     mtime, tag = parse_date(get_text(MTIME, "").strip()), get_text(ETAG, "").strip()
     etag = tag if tag.endswith('"') else _quote_etag(tag)
     if _is_directory(texts):
-        return Entry(path, Kind.DIRECTORY, None, mtime, etag)
+        return listed_entry(path, Kind.DIRECTORY, None, mtime, etag, NO_CHECKSUMS, None)
     size, checksums = get_text(SIZE, "").strip(), get_text(CHECKSUMS)
-    return Entry(
+    return listed_entry(
         path,
         Kind.FILE,
         int(size) if len(size) < 20 and size.isascii() and size.isdecimal() else None,

@@ -14,6 +14,7 @@ from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, Server
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.webdav import multistatus
+from ctadata.stores.webdav.hrefs import HrefResolver
 from ctadata.stores.webdav.multistatus import Multistatus
 
 T = RemotePath(("t", "n"))
@@ -36,6 +37,22 @@ def read(content: bytes, path: RemotePath = T, *, root: str = "", block: int = 1
         entries += parser.feed(content[i : i + block])
     entries += parser.close()
     return [entry.path.name for entry in entries], parser
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [("a", "a"), ("a/", "a"), ("a.b-~_9", "a.b-~_9"), ("", ""), ("/", ""), (".a", ""), ("..", ""), ("a//", "")]
+    + [(name, "") for name in ("a/b", "%41", "a b", "ü", "a\n", "a ", "a|b", "a?")],
+)
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_plain_name_is_what_the_whole_way_finds(name: str, plain: str, raw: bool) -> None:
+    hrefs = HrefResolver(RemotePath(), T, raw=raw, alone=False)
+    assert not hrefs.plain_name("/t/n/a")  # the collection's own href has not come
+    assert hrefs.is_requested("/t/n/")
+    assert hrefs.plain_name(f"/t/n/{name}") == plain
+    assert not hrefs.plain_name(f"/t/m/{name}")
+    if plain:
+        assert hrefs.name(hrefs.clean(f"/t/n/{name}")) == plain
 
 
 # how a server may write the collection and a member of it, for /t/n
