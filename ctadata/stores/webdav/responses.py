@@ -141,14 +141,14 @@ class Responses:
 
     def _follow(self, content: str, at: int) -> int:
         """Read the responses that the templates match, from offset `at` on; return the offset of the end."""
-        while self._rests:
+        has_read = self._rests
+        while has_read:
+            has_read = False
             for template in self._templates:
-                if read := template.read(content, at):
-                    break
-            else:
-                break
-            texts, at = read
-            self._report(texts, template.status)
+                while read := template.read(content, at):  # the next response often has the same form
+                    has_read = True
+                    texts, at = read
+                    self._report(texts, template.status)
         return at
 
     def _ask_expat(self, pending: bytes, content: str, at: int, end: re.Match[bytes]) -> None:
