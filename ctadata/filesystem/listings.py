@@ -20,6 +20,7 @@ from ctadata.filesystem.sessions import Place, place_of
 from ctadata.namespace.digests import get_digest
 from ctadata.namespace.mkdir import exists as is_there
 from ctadata.paths import RemotePath
+from ctadata.stores.optional import TellsCreation
 
 _FSSPECS_OWN = frozenset(
     {
@@ -220,10 +221,14 @@ class ListingFileSystem(AbstractFileSystem):
 
     def modified(self, path: Any) -> datetime:
         """Return when a file was last modified, in UTC."""
-        mtime = self.info(path).get("mtime")
-        if mtime is None:
-            raise as_os_error(Unsupported("the storage keeps no time of modification", path=str(path)))
-        return datetime.fromtimestamp(mtime, UTC)
+        return _as_datetime(self.info(path).get("mtime"), "modification", path)
+
+    @raise_os_errors()
+    def created(self, path: Any) -> datetime:
+        """Return when a file was created, in UTC, with a request that asks for it."""
+        store, entry = self._place.store, self._entry(path)
+        moment = store.created(entry.path) if isinstance(store, TellsCreation) else None
+        return _as_datetime(moment, "creation", path)
 
     def ukey(self, path: Any) -> str:
         """Return a text that is another one for each version of a file, by its size, checksums, tag and mtime."""
@@ -237,3 +242,9 @@ class ListingFileSystem(AbstractFileSystem):
             return int(get_digest(self._place.store, self._entry(path))[1], 16)
         except (Unsupported, ValueError):
             return int(self.ukey(path), 16)
+
+
+def _as_datetime(seconds: float | None, kind: str, path: Any) -> datetime:
+    if seconds is None:
+        raise as_os_error(Unsupported(f"the storage keeps no time of {kind}", path=str(path)))
+    return datetime.fromtimestamp(seconds, UTC)

@@ -74,6 +74,18 @@ class TellsDigests(Protocol):
 
 
 @runtime_checkable
+class TellsCreation(Protocol):
+    """A store whose files have a time of creation."""
+
+    def created(self, path: RemotePath) -> float | None:
+        """Return when the file was created, in seconds since 1970 UTC; None if the server does not tell.
+
+        Raises:
+            NotFound: Nothing has this name.
+        """
+
+
+@runtime_checkable
 class MovesEntries(Protocol):
     """A store that moves what the caller has just seen, and asks for neither name again."""
 

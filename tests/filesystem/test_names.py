@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,6 +124,16 @@ def test_info_holds_what_the_storage_says(fs: CtaFileSystem) -> None:
     assert {"name": "/lst/n", "type": "directory", "size": 0}.items() <= fs.info("/lst/n/").items()
 
 
+def test_the_storage_is_asked_when_a_file_was_created(box: Sandbox, fs: CtaFileSystem) -> None:
+    before = int(time.time())
+    box.files.put("/lst/created/new", b"1", MTIME)
+    created = fs.created("cta:///lst/created/new")
+    assert before <= created.timestamp() <= time.time()
+    assert created.tzinfo is UTC
+    with pytest.raises(FileNotFoundError):
+        fs.created("/lst/created/none")
+
+
 def test_ukey_is_that_of_a_version(box: Sandbox, fs: CtaFileSystem) -> None:
     before = fs.ukey("/lst/n/a.h5")
     assert fs.ukey("/lst/n/a.h5") == before
@@ -132,9 +143,9 @@ def test_ukey_is_that_of_a_version(box: Sandbox, fs: CtaFileSystem) -> None:
 
 def test_listings_are_asked_for_anew(box: Sandbox, fs: CtaFileSystem) -> None:
     assert fs.ls("/lst/n", detail=False) == ["/lst/n/a.h5", "/lst/n/deep"]
-    box.files.put("/lst/n/new", b"")
-    assert "/lst/n/new" in fs.ls("/lst/n", detail=False)
-    box.files.remove("/lst/n/new")
+    box.files.put("/lst/created/new", b"")
+    assert "/lst/created/new" in fs.ls("/lst/n", detail=False)
+    box.files.remove("/lst/created/new")
     assert [each["name"] for each in fs.ls("/lst/n/a.h5")] == ["/lst/n/a.h5"]
 
 

@@ -12,7 +12,7 @@ import fsspec
 import pytest
 from servers.moto import MotoS3
 
-from ctadata.errors import Changed, UsageError
+from ctadata.errors import Changed, Unsupported, UsageError
 from ctadata.filesystem import CtaFileSystem
 from ctadata.filesystem.sessions import place_of
 
@@ -87,6 +87,11 @@ def test_a_key_that_no_path_can_name_is_refused(fs: CtaFileSystem, bucket: str) 
     with pytest.raises(OSError, match="no path can name") as raised:
         fs.open(f"/{bucket}/a//f")
     assert isinstance(raised.value, UsageError)
+
+
+def test_a_time_of_creation_is_not_told(fs: CtaFileSystem, bucket: str) -> None:
+    with pytest.raises(Unsupported, match="the storage keeps no time of creation"):
+        fs.created(f"/{bucket}/a/f")
 
 
 def test_a_directory_cannot_be_opened(fs: CtaFileSystem, bucket: str) -> None:

@@ -140,6 +140,10 @@ class DavixStore:
         """See `Store.info`; the WebDAV store does it."""
         return self._store.info(path)
 
+    def created(self, path: RemotePath) -> float | None:
+        """See `TellsCreation`; the WebDAV store does it."""
+        return self._store.created(path)
+
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """See `Store.digests`; the WebDAV store does it."""
         return self._store.digests(path)

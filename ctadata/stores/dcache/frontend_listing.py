@@ -12,6 +12,7 @@ from ctadata.entries import Entry
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Reader, Source, Store, Written
 from ctadata.stores.dcache.frontend import Frontend
+from ctadata.stores.optional import TellsCreation
 
 
 class PagedStore:
@@ -30,6 +31,10 @@ class PagedStore:
     def info(self, path: RemotePath) -> Entry:
         """See `Store.info`; the door does it."""
         return self._door.info(path)
+
+    def created(self, path: RemotePath) -> float | None:
+        """See `TellsCreation`; the door does it."""
+        return self._door.created(path) if isinstance(self._door, TellsCreation) else None
 
     def open(self, path: RemotePath) -> Reader:
         """See `Store.open`; the door does it."""

@@ -291,14 +291,15 @@ def read_refused_members(response: Response, path: RemotePath, *, root: RemotePa
         path: The requested path; an error names it if the member has no valid path.
         root: What the store puts before every path.
     """
-    members = [(_status(member), member.findtext(_DAV + "href", "")) for member in _members(response.body)]
+    members = [(_status(member), member.findtext(_DAV + "href", "")) for member in read_members(response.body)]
     refused = sorted(
         (member for member in members if member[0] >= 400), key=lambda member: member[0] == _FAILED_DEPENDENCY
     )
     return [_error(response.method, status, _path(href, root) or str(path)) for status, href in refused]
 
 
-def _members(body: bytes) -> list[Element]:
+def read_members(body: bytes) -> list[Element]:
+    """Return the `response` elements of a short Multi-Status, up to the first byte that is no XML."""
     from xml.etree.ElementTree import ParseError, iterparse  # few answers need it
 
     members: list[Element] = []

@@ -18,7 +18,9 @@ from ctadata.stores.base import Source, Written
 from ctadata.stores.channel import ThreadedIterator
 from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.http_reader import HttpReader
+from ctadata.stores.optional import find_or_none
 from ctadata.stores.path_errors import add_path, add_path_to_errors, refuse_inside, refuse_root
+from ctadata.stores.webdav.creation_date import read_creation_date
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.multistatus import read_refused_members, refusal_error
 from ctadata.stores.webdav.propfind import Propfind
@@ -70,6 +72,11 @@ class WebDAVStore:
                         raise refusal_error(listing.status)
                     return listing.requested
             raise contradiction_error(path)
+
+    def created(self, path: RemotePath) -> float | None:
+        """Return when a resource was created; see `TellsCreation`."""
+        with add_path_to_errors(path):
+            return read_creation_date(self._client, self._url(path))
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
         """Yield the entries directly below a collection as they arrive (PROPFIND, depth 1); see `Store.list`.
@@ -238,7 +245,7 @@ class WebDAVStore:
         try:
             if source == target:
                 raise UsageError("a file cannot be moved onto itself")
-            before = self._entry(target) if replace else None
+            before = find_or_none(self, target) if replace else None
             if before is not None and before.is_directory:  # the server would delete its members too
                 raise AlreadyExists("a directory has this name", path=str(target))
             headers = {"Destination": self._destination(target), "Overwrite": "T" if replace else "F"}
@@ -289,7 +296,7 @@ class WebDAVStore:
         """Raise CtadataError if an encoded name still stands for the same as before the move."""
         if self._quirks_for(target).proven or _is_plain(target):
             return
-        if self._repeat_until(lambda: self._entry(target), lambda after: after != before) == before:
+        if self._repeat_until(lambda: find_or_none(self, target), lambda after: after != before) == before:
             hint = "letters, digits and . _ - are understood everywhere"
             raise CtadataError("the server gave the file another name", hint=hint, path=str(target))
 
@@ -328,14 +335,7 @@ class WebDAVStore:
         return ask()
 
     def _look(self, path: RemotePath) -> Kind | None:
-        entry = self._entry(path)
-        return None if entry is None else entry.kind
-
-    def _entry(self, path: RemotePath) -> Entry | None:
-        try:
-            return self.info(path)
-        except NotFound:
-            return None
+        return entry.kind if (entry := find_or_none(self, path)) else None
 
     def _url(self, path: RemotePath, *, slash: bool = False) -> str:
         url = self._top + (path.encoded if path.parts or not self._root.parts else "")
