@@ -143,9 +143,9 @@ def test_ukey_is_that_of_a_version(box: Sandbox, fs: CtaFileSystem) -> None:
 
 def test_listings_are_asked_for_anew(box: Sandbox, fs: CtaFileSystem) -> None:
     assert fs.ls("/lst/n", detail=False) == ["/lst/n/a.h5", "/lst/n/deep"]
-    box.files.put("/lst/created/new", b"")
-    assert "/lst/created/new" in fs.ls("/lst/n", detail=False)
-    box.files.remove("/lst/created/new")
+    box.files.put("/lst/n/new", b"")
+    assert "/lst/n/new" in fs.ls("/lst/n", detail=False)
+    box.files.remove("/lst/n/new")
     assert [each["name"] for each in fs.ls("/lst/n/a.h5")] == ["/lst/n/a.h5"]
 
 
