@@ -11,7 +11,7 @@ _BODY = b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><cr
 
 
 def read_creation_date(client: Client, url: str) -> float | None:
-    """Return when the resource with this address was created, in seconds since 1970 UTC; None if the server does not tell.
+    """Return when a resource was created, in seconds since 1970 UTC; None if the server does not tell.
 
     Raises:
         CtadataError: What `Client.send` raises.
