@@ -38,8 +38,8 @@ INTERVAL = 0.02
 """The time between two measurements of how busy the process is, in seconds."""
 
 BUSY, FULL = 0.7, 0.95
-"""The processor time of this process as a share of the time that has passed. From `BUSY` on no further thread starts to
-walk; above `FULL` some stop."""
+"""The processor time of this process as a share of the time that has passed. Below `BUSY` so many threads walk that it
+would be reached, if each adds what the others take; above `FULL` some stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,14 @@ class _Walk(Generic[N, T]):
 
     def _wait_until_wanted(self, place: int) -> None:
         meter = BusyMeter()
-        while place >= self.wanted and not self.stopped.wait(INTERVAL):
-            busy, has_more = meter.measure(), bool(self.nodes) or not self.roots_taken
+        while place >= self.wanted:
+            has_more = bool(self.nodes) or not self.roots_taken
+            if self.stopped.wait(INTERVAL):
+                break
+            busy = meter.measure()
             if place == self.wanted and has_more and busy < BUSY:
-                self.wanted = min(self.threads, 2 * self.wanted)
+                enough = int(self.wanted * BUSY / max(busy, 0.01)) if self.nodes else 0
+                self.wanted = min(self.threads, max(self.wanted + 1, enough))
                 self.start_workers(self.wanted + 1)  # the last of them looks whether still more are wanted
 
     def _step_back(self, place: int, meter: BusyMeter) -> None:
