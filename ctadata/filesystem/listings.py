@@ -226,8 +226,10 @@ class ListingFileSystem(AbstractFileSystem):
     @raise_os_errors()
     def created(self, path: Any) -> datetime:
         """Return when a file was created, in UTC, with a request that asks for it."""
-        store, entry = self._place.store, self._entry(path)
-        moment = store.created(entry.path) if isinstance(store, TellsCreation) else None
+        store = self._place.store
+        moment = store.created(self._path(path)) if isinstance(store, TellsCreation) else None
+        if moment is None:
+            self._entry(path)  # a file that is not there has another error
         return _as_datetime(moment, "creation", path)
 
     def ukey(self, path: Any) -> str:

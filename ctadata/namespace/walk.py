@@ -121,7 +121,7 @@ class _Walk(Generic[N, T]):
                 break
             busy = meter.measure()
             if place == self.wanted and has_more and busy < BUSY:
-                enough = int(self.wanted * BUSY / max(busy, 0.01)) if self.nodes else 0
+                enough = int(self.wanted * BUSY / max(busy, 0.01)) if self.nodes else 2 * self.wanted
                 self.wanted = min(self.threads, max(self.wanted + 1, enough))
                 self.start_workers(self.wanted + 1)  # the last of them looks whether still more are wanted
 
