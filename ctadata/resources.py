@@ -9,6 +9,7 @@ import contextlib
 import errno
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,10 +18,21 @@ from ctadata.errors import LocalError
 from ctadata.system import clock_ticks, open_file_limit
 
 BASE_FILES = 16
-"""The number of open files beside those of the workers: the standard streams, libraries, a listing under way."""
+"""The number of open files beside those that are divided here: the standard streams, libraries, a log, a receipt."""
 
-FILES_PER_WORKER = 6
-"""The largest number of open files of a worker: its connections to a door and a pool, its poller, a part, a journal."""
+FILES_PER_WORKER, FILES_PER_WALKER = 6, 5
+"""The largest number of open files of one worker, and of one thread that lists directories: libcurl's own, connections
+to a door and two pools, and a part with its directory, or the directories in which it looks."""
+
+WORKER_SHARE, WALKER_SHARE, DIRECTORY_SHARE = 0.6, 0.25, 0.15
+"""The shares of the files of workers, of threads that list, and of directories that are kept open."""
+
+FILES_PER_CONNECTION = 256
+"""A process that may open this number of files keeps one idle connection in each of its handles. It has some hundred
+handles."""
+
+SPARE = 4
+"""The number of files that a process must still be able to open, or it is out of files."""
 
 CGROUP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 """The name of the process's cgroup, and the directory of all."""
@@ -35,28 +47,64 @@ def limit_workers(wanted: int, *, asked: bool = True) -> int:
         wanted: The number of workers.
         asked: Whether the user may expect this number; then the log records a smaller one.
     """
-    allowed = open_file_limit()
-    most = wanted if allowed is None else max(1, (allowed - BASE_FILES) // FILES_PER_WORKER)
-    if most >= wanted:
-        return wanted
-    if asked:
-        log.warning("only %d files may be open at a time (ulimit -n), so %d of %d jobs run", allowed, most, wanted)
+    most = min(wanted, _affordable(WORKER_SHARE, FILES_PER_WORKER))
+    if asked and most < wanted:
+        log.warning(
+            "only %d files may be open at a time (ulimit -n), so %d of %d jobs run", open_file_limit(), most, wanted
+        )
     return most
 
 
+def limit_walkers(wanted: int) -> int:
+    """Return how many threads may list directories within the limit of open files: at most `wanted`, at least one."""
+    return min(wanted, _affordable(WALKER_SHARE, FILES_PER_WALKER))
+
+
+def limit_directories(wanted: int) -> int:
+    """Return how many directories may be kept open within the limit of open files: at most `wanted`, at least one."""
+    return min(wanted, _affordable(DIRECTORY_SHARE, 1))
+
+
+def limit_connections(wanted: int) -> int:
+    """Return how many connections a handle may keep within the limit of open files: at most `wanted`, at least two.
+
+    A handle needs two to move a file: one to the door, one to the pool that the door redirects to.
+    """
+    return min(wanted, max(2, _affordable(1, FILES_PER_CONNECTION)))
+
+
+def _affordable(share: float, files: int) -> int:
+    """Return how many users of so many files each share the open files have room for, at least one."""
+    allowed = open_file_limit()
+    return sys.maxsize if allowed is None else max(1, int((allowed - BASE_FILES) * share) // files)
+
+
 def is_out_of_files() -> bool:
-    """Whether the process can open no further file now; then the error message of a library may mislead."""
+    """Whether the process can open no further file, or hardly one; then the error message of a library may mislead.
+
+    Other threads may have closed some since the library was refused one, so this asks for `SPARE` files.
+    """
+    spare: list[int] = []
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
+        while len(spare) < SPARE:
+            spare.append(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
-        return error.errno in (errno.EMFILE, errno.ENFILE)
+        return is_file_shortage(error)
+    finally:
+        for fd in spare:
+            os.close(fd)
     return False
 
 
-def too_many_files_error() -> LocalError:
-    """Return the error for a process that can open no further file."""
+def is_file_shortage(error: BaseException) -> bool:
+    """Whether the system has refused another file because this process, or all processes, have too many open."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+
+
+def too_many_files_error(path: str = "") -> LocalError:
+    """Return the error for a process that can open no further file, such as `path`."""
     what = f"too many files are open: this process may open {open_file_limit()}"
-    return LocalError(what, hint="raise ulimit -n, or use -j 1")
+    return LocalError(what, hint="raise ulimit -n, or use -j 1", path=path)
 
 
 NO_ROOM_FOR_LIBRARY = "failed to map segment from shared object"
@@ -74,7 +122,7 @@ def shortage_error(error: BaseException) -> LocalError | None:
         return LocalError("no memory is left", hint="raise ulimit -v, or use -j 1")
     if isinstance(error, RuntimeError) and "start new thread" in text:
         return LocalError("no further thread can be started", hint="raise ulimit -v or -u")
-    if (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)) or is_out_of_files():
+    if is_file_shortage(error) or is_out_of_files():
         return too_many_files_error()
     return None
 

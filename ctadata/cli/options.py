@@ -15,11 +15,15 @@ import typer
 from ctadata.cli.output import PLATFORM, PROGRAM, say
 from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.errors import UsageError
+from ctadata.system import raise_open_file_limit
 
 if TYPE_CHECKING:
     from ctadata.config.profile import Profile as ProfileOf
     from ctadata.config.resolve import Resolved
     from ctadata.session import Session
+
+OPEN_FILES = 4096
+"""The number of files that a command with a session may open, if the system allows it. Some systems begin with 256."""
 
 
 @dataclass(slots=True)
@@ -89,12 +93,16 @@ class Common:
     ) -> Iterator[Session]:
         """Open the session of a command; with `-v`, print its limit if it is shared, and at its end the token's origin.
 
+        The process may then open `OPEN_FILES` files, if the system allows it. Programs that `exec` and other commands
+        start have no session, and keep the limit of the user's shell.
+
         Args:
             stop: The event that ends the work.
             token_file: The file with the token; None takes the token from the profile.
             jobs: The text of `--jobs`; None takes the setting of the profile.
             at_once: The number of tasks that share the limit of requests to one server.
         """
+        raise_open_file_limit(OPEN_FILES)
         with self._open(stop, token_file, {} if jobs is None else {"jobs": jobs}, at_once) as session:
             if self.verbose and at_once > 1:
                 count = "1 request" if session.limit.most == 1 else f"{session.limit.most} requests"

@@ -23,13 +23,13 @@ from ctadata.errors import LocalError
 from ctadata.fibers import wait_for_sockets
 from ctadata.http.ca import CaCertificates
 from ctadata.http.messages import Watch
-from ctadata.resources import shortage_error
+from ctadata.resources import limit_connections, shortage_error
 
 TICK = 0.25
 """The longest time between two calls of `watch`, in seconds."""
 
 CONNECTIONS = 16
-"""The number of connections that a handle keeps open: one to a door, the others to its pools."""
+"""The largest number of connections that a handle keeps open: one to a door, the others to its pools."""
 
 _READABLE = system.POLLIN | system.POLLPRI | system.POLLHUP | system.POLLERR
 _WRITABLE = system.POLLOUT | system.POLLERR
@@ -73,7 +73,7 @@ class CurlHandle:
         self.may_hang = False
         self._sockets: dict[int, int] = {}
         self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, CONNECTIONS)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, limit_connections(CONNECTIONS))
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, functools.partial(_note_socket, self._sockets))
 
     def run(self, watch: Callable[[], None]) -> tuple[int, str]:

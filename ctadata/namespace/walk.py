@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ctadata.resources import BusyMeter
+from ctadata.resources import BusyMeter, limit_walkers
 from ctadata.stores.channel import Channel
 
 N = TypeVar("N")
@@ -204,10 +204,10 @@ def walk(roots: Iterable[N], expand: Expand[N, T], *, threads: int) -> Iterator[
     Args:
         roots: The first nodes; they may be generated while the walk goes on.
         expand: Emits what lies in a node.
-        threads: The largest number of threads that expand nodes.
+        threads: The largest number of threads that expand nodes; there are fewer where few files may be open.
 
     Raises:
         Exception: What `expand` raises.
     """
-    state: _Walk[N, T] = _Walk(roots, expand, threads)
+    state: _Walk[N, T] = _Walk(roots, expand, limit_walkers(threads))
     return state.take()

@@ -103,6 +103,17 @@ def open_file_limit() -> int | None:
     return None if allowed == resource.RLIM_INFINITY else allowed
 
 
+def raise_open_file_limit(wanted: int) -> None:
+    """Let this process open `wanted` files, or as many as the system lets it ask for (the hard limit, setrlimit(2))."""
+    import resource
+
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def clock_ticks() -> int:
     """Return the number of ticks of a second in /proc (sysconf(3))."""
     return os.sysconf("SC_CLK_TCK")

@@ -120,6 +120,10 @@ def open_file_limit() -> int | None:
     return None
 
 
+def raise_open_file_limit(wanted: int) -> None:
+    """Do nothing: there is no limit that a process may raise."""
+
+
 def clock_ticks() -> int:
     """Return a number that is not used: there is no /proc."""
     return 100

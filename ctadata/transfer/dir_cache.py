@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ctadata.resources import limit_directories
 from ctadata.transfer.local_dir import LocalDir
 
 MOST_OPEN = 32
-"""Directories that stay open; each costs a file descriptor."""
+"""The largest number of directories that stay open; each costs a file descriptor."""
 
 _Key = tuple[Path, tuple[str, ...]]
 
@@ -65,8 +66,8 @@ class DirCache:
     """
 
     def __init__(self, most: int = MOST_OPEN) -> None:
-        """Start without any; keep at most `most` unused ones open."""
-        self._most = most
+        """Start without any; keep at most `most` unused ones open, fewer where few files may be open."""
+        self._most = limit_directories(most)
         self.kept: dict[_Key, OpenDir] = {}
         self.lock = threading.Lock()
 

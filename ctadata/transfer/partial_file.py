@@ -14,6 +14,7 @@ from typing import Any
 from ctadata import system
 from ctadata.errors import AlreadyExists, LocalError, StorageFull
 from ctadata.printable import escape_unprintable
+from ctadata.resources import is_file_shortage, too_many_files_error
 from ctadata.transfer import resume_journal, temp_names
 
 FSYNC_FROM = 1 << 20
@@ -56,6 +57,8 @@ def local_error(error: OSError | UnicodeEncodeError, path: Path | str, name: str
     place = escape_unprintable(str(Path(path, name)))
     if isinstance(error, UnicodeEncodeError):  # the locale's encoding has no letters for it
         return LocalError("no local file can have this name", path=place)
+    if is_file_shortage(error):
+        return too_many_files_error(place)
     kind = StorageFull if error.errno in _FULL else LocalError
     return kind(f"local: {error.strerror or error}", path=place)
 

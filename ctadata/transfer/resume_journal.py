@@ -107,8 +107,9 @@ class Journal:
             system.rename(folder, fresh, name)
             fd = system.open_file(name, os.O_WRONLY | os.O_APPEND, directory=folder)
         except BaseException:
-            with contextlib.suppress(OSError):
-                system.unlink(folder, fresh)
+            for left in (fresh, name):
+                with contextlib.suppress(OSError):
+                    system.unlink(folder, left)
             raise
         return cls(folder, name, fd)
 

@@ -213,10 +213,40 @@ class TestLimits:
             box.files.put(f"/{place}/{number}", b"content")
         done = self.limited(at_box, "ulimit -n 32", "get", "-r", f"{place}/", "out")
         assert done.returncode == 0, done.stderr
-        assert "only 32 files may be open at a time (ulimit -n), so 2 of 8 jobs run" in done.stderr
+        assert "only 32 files may be open at a time (ulimit -n), so 1 of 8 jobs run" in done.stderr
         assert len(os.listdir(at_box.cwd / "out")) == 30
         done = self.limited(at_box, "ulimit -n 32", "put", "-r", "out", f"/{place}/up")
         assert done.returncode == 0, done.stderr
+
+    @pytest.mark.parametrize("limit", [28, 64])
+    def test_many_directories_fit_into_a_low_limit(self, at_box, box, place, limit):
+        content = os.urandom(3_000_000)
+        box.files.put(f"/{place}/large", content)
+        for number in range(160):
+            for name in "ab":
+                box.files.put(f"/{place}/{number % 8}/{number}/{name}", b"content")
+        done = self.limited(at_box, f"ulimit -n {limit}", "get", "-q", "-r", f"{place}/", "out")
+        assert done.returncode == 0, done.stderr
+        assert sum(len(files) for _, _, files in os.walk(at_box.cwd / "out")) == 321
+        assert (at_box.cwd / "out" / "large").read_bytes() == content
+        done = self.limited(at_box, f"ulimit -n {limit}", "list", "-r", f"{place}/")
+        assert done.returncode == 0, done.stderr
+
+    def test_the_words_name_the_open_files(self, at_box, box, place):
+        for number in range(8):
+            box.files.put(f"/{place}/{number}/f", b"content")
+        done = self.limited(at_box, "ulimit -n 8", "get", "-q", "-r", f"{place}/", "out")
+        assert done.returncode != 0
+        assert "too many files are open: this process may open 8" in done.stderr
+        assert "CA certificates" not in done.stderr
+        done = self.limited(at_box, "ulimit -n 28", "get", "-q", "-r", f"{place}/", "out")
+        assert done.returncode == 0, done.stderr
+        assert not [name for _, _, files in os.walk(at_box.cwd / "out") for name in files if name != "f"]
+
+    def test_a_command_raises_the_limit_as_far_as_it_may(self, at_box, box, place):
+        box.files.put(f"/{place}/f", b"content")
+        done = self.limited(at_box, "ulimit -Sn 32", "get", "-r", f"{place}/", "out")
+        assert (done.returncode, "ulimit" in done.stderr) == (0, False), done.stderr
 
     def test_a_lack_of_memory_is_named(self, at_box, there):
         done = self.limited(at_box, "ulimit -v 150000", "get", f"{there}/f", "here")

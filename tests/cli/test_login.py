@@ -388,6 +388,13 @@ class TestExec:
         assert cli("exec", "sh", "-c", "exit 7").code == 7
         assert cli("exec", "--", "sh", "-c", "kill -9 $$").code == 137
 
+    def test_a_program_has_the_limit_of_the_shell(self, cli, fresh):
+        fresh()
+        cli("start-agent", check=0)
+        limited = ["sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh", sys.executable, "-m", "ctadata"]
+        command = [*limited, "exec", "--", "sh", "-c", "ulimit -Sn"]
+        assert subprocess.check_output(command, env=cli.environment({}), cwd=cli.cwd, text=True) == "100\n"
+
     def test_no_such_program(self, cli, fresh):
         fresh()
         cli("start-agent", check=0)

@@ -84,7 +84,7 @@ def most_under_way(works: int) -> int:
 def test_as_many_functions_are_under_way_as_a_server_may_get_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     assert most_under_way(100) == 100
     assert most_under_way(3 * ELSEWHERE) == ELSEWHERE
-    monkeypatch.setattr(resources, "open_file_limit", lambda: resources.BASE_FILES + 3 * resources.FILES_PER_WORKER)
+    monkeypatch.setattr(resources, "open_file_limit", lambda: resources.BASE_FILES + 5 * resources.FILES_PER_WORKER)
     assert most_under_way(100) == 3
 
 

@@ -1,6 +1,7 @@
 """What a killed run has left, and what the next one may believe of it."""
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctadata import system
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
 from ctadata.transfer import local_dir, resume_journal, temp_names
@@ -401,3 +403,17 @@ def test_a_part_can_be_resumed_in_the_same_process(folder: LocalDir) -> None:
     assert part.blocks == HERE
     fcntl.flock(part.fd, fcntl.LOCK_UN)
     part.remove()
+
+
+def test_a_part_without_room_for_its_journal_leaves_none(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_file = system.open_file
+
+    def refuse_to_append(name: str, flags: int, *arguments: int, directory: system.Directory) -> int:
+        if flags & os.O_APPEND:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return open_file(name, flags, *arguments, directory=directory)
+
+    monkeypatch.setattr(system, "open_file", refuse_to_append)
+    part = folder.open_resumable_part("f", VERSION)
+    part.remove()
+    assert os.listdir(folder.path) == []
