@@ -40,7 +40,6 @@ class Fibers:
 
     Attributes:
         waited: Seconds in which no fiber could run.
-        worked: Seconds of processor time of this thread, at the last switch to the loop.
         queued: The number of fibers that wait for their turn at a server (`queueing`).
         left_queue: Called when one of them waits no longer.
         thread: The thread's number in the system; 0 before it runs.
@@ -49,7 +48,6 @@ class Fibers:
     def __init__(self) -> None:
         """Create a loop without fibers."""
         self.waited = 0.0
-        self.worked = 0.0
         self.queued = 0
         self.left_queue: Callable[[], object] = lambda: None
         self.thread = 0
@@ -58,6 +56,7 @@ class Fibers:
         self._due: dict[greenlet, float] = {}
         self._parked: set[greenlet] = set()  # they wait until they are woken
         self._woken: deque[greenlet] = deque()
+        self._woken_last: deque[greenlet] = deque()  # they run when no other fiber can
         self._asleep = False
 
     def run(self, functions: Iterable[Callable[[], object]]) -> None:
@@ -92,7 +91,6 @@ class Fibers:
                 self._parked.discard(fiber)
                 fiber.switch(events)
                 alive -= fiber.dead
-            self.worked = time.thread_time()
             ready = self._wait_for_all() if alive else {}
 
     def _wait_for_all(self) -> dict[greenlet, list[tuple[int, int]]]:
@@ -100,7 +98,7 @@ class Fibers:
         began = time.monotonic()
         self._asleep = True  # before `_woken` is read: from now on `wake` uses the waker
         first = min(self._due.values(), default=math.inf)
-        seconds = 0.0 if self._woken else max(0.0, first - began)
+        seconds = 0.0 if self._woken or self._woken_last else max(0.0, first - began)
         events = self._poll.poll(None if seconds == math.inf else seconds * 1000)
         self._asleep = False
         now = time.monotonic()
@@ -111,14 +109,12 @@ class Fibers:
                 self._waker.drain()
             else:
                 ready.setdefault(self._owners[fd], []).append((fd, event))
-        while self._woken:
-            fiber = self._woken.popleft()
+        if first <= now:
+            ready.update((fiber, []) for fiber, due in self._due.items() if due <= now and fiber not in ready)
+        while self._woken or (self._woken_last and not ready):
+            fiber = (self._woken or self._woken_last).popleft()
             if fiber in self._parked or fiber in self._due:
                 ready.setdefault(fiber, [])
-        if first <= now:
-            for fiber, due in self._due.items():
-                if due <= now:
-                    ready.setdefault(fiber, [])
         return ready
 
     def wait(self, seconds: float, sockets: Mapping[int, int] = NO_SOCKETS) -> list[tuple[int, int]]:
@@ -147,9 +143,9 @@ class Fibers:
                 self._poll.unregister(fd)
         return ready
 
-    def wake(self, fiber: greenlet) -> None:
-        """Let a fiber of this thread run again. Any thread may call this."""
-        self._woken.append(fiber)
+    def wake(self, fiber: greenlet, *, last: bool = False) -> None:
+        """Let a fiber of this thread run again; with `last`, when no other fiber can. Any thread may call this."""
+        (self._woken_last if last else self._woken).append(fiber)
         if self._asleep:
             self._waker.wake()
 
@@ -204,9 +200,10 @@ def wait_for_sockets(sockets: Mapping[int, int], seconds: float) -> list[tuple[i
 class Condition(threading.Condition):
     """A `threading.Condition` that fibers can wait for too."""
 
-    def __init__(self, lock: threading.Lock | None = None) -> None:
-        """Create a condition with its own lock, or with the lock of other conditions."""
+    def __init__(self, lock: threading.Lock | None = None, *, last: bool = False) -> None:
+        """Create a condition with its own lock or that of other conditions; `last` is as for `Fibers.wake`."""
         super().__init__(lock or threading.Lock())
+        self._last = last
         self._waiting: OrderedDict[greenlet, Fibers] = OrderedDict()
         self._threads = 0  # that wait
 
@@ -237,7 +234,7 @@ class Condition(threading.Condition):
         """Wake `n` waiters, fibers first."""
         while n > 0 and self._waiting:
             fiber, fibers = self._waiting.popitem(last=False)
-            fibers.wake(fiber)
+            fibers.wake(fiber, last=self._last)
             n -= 1
         if n > 0 and self._threads:
             super().notify(n)

@@ -70,7 +70,27 @@ def test_a_poll_without_events_times_out(pair: tuple[socket.socket, socket.socke
     these = together(wait)
     assert found == [[]] * 4
     assert these.waited > 0  # however little: a busy machine begins to wait when the time is over
-    assert these.worked > 0
+
+
+def test_a_fiber_that_is_woken_last_lets_all_others_run_first() -> None:
+    idle, turns = Condition(last=True), list[str]()
+
+    def wait(name: str) -> None:
+        with idle:
+            assert idle.wait(9)
+        turns.append(name)
+        fibers.sleep(0)
+        turns.append(name)
+
+    def work() -> None:
+        with idle:
+            idle.notify_all()
+        for _ in range(3):
+            fibers.sleep(0)
+            turns.append("work")
+
+    together(lambda: wait("first"), lambda: wait("second"), work)
+    assert turns == ["work", "work", "work", "first", "first", "second", "second"]
 
 
 def test_a_condition_between_two_fibers() -> None:

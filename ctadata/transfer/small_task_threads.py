@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 STUCK = 0.4
-"""The share of time in which the fibers neither worked nor waited, from which more threads are tried."""
+"""The share of time in which the process did not work and no fiber waited, from which more threads are tried."""
 
 FREE = 0.1
 """The same share, below which half of the threads stop taking small tasks."""
@@ -35,7 +35,7 @@ class SmallTaskThreads:
 
         Args:
             elapsed: Seconds since the last call.
-            stuck: Seconds of these in which the fibers neither worked nor waited.
+            stuck: Seconds of these in which the process did not work and no fiber waited.
             done: Files done in this time.
         """
         rate, (before, self._before) = done / elapsed, (self._before, None)

@@ -73,7 +73,7 @@ class WorkerPool(Generic[T]):
         self._fibers = Fibers()
         self._small_threads = SmallTaskThreads(0)
         self._lock = threading.Lock()
-        self._for_fibers = Condition(self._lock)
+        self._for_fibers = Condition(self._lock, last=True)
         self._for_threads = Condition(self._lock)
         self._for_finder = Condition(self._lock)
 
@@ -143,8 +143,9 @@ class WorkerPool(Generic[T]):
             with contextlib.suppress(queue.Empty):
                 self._thread_ended.get(timeout=CHECK)
             if (elapsed := time.monotonic() - looked) >= CHECK:
-                before, used = used, self._fibers.waited + self._fibers.worked + seconds_runnable(self._fibers.thread)
-                # a fiber's wait for a socket and the thread's wait for a processor may be the same time
+                before, used = used, self._fibers.waited + time.process_time() + seconds_runnable(self._fibers.thread)
+                # while another thread works, the fibers may wait for the interpreter; their wait for a socket and the
+                # thread's wait for a processor may be the same time
                 self._adjust_threads(elapsed, max(0.0, elapsed - (used - before)))
                 looked += elapsed
             if self._is_over():

@@ -266,6 +266,22 @@ def test_threads_take_small_tasks_as_many_as_allowed() -> None:
     )
 
 
+def test_fibers_are_not_stuck_while_another_thread_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They wait for the interpreter then, and further threads would only wait too."""
+    monkeypatch.setattr(module.time, "process_time", lambda: 1000 * time.monotonic())
+    looks, looked = list[float](), threading.Event()
+
+    class Looks(SmallTaskThreads):
+        def adjust(self, elapsed: float, stuck: float, done: int) -> None:
+            looks.append(stuck)
+            if len(looks) == 3:
+                looked.set()
+
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
+    pool.run(iter(range(1)), lambda task: looked.wait(60), jobs=1, is_small=lambda _: True, small_task_threads=Looks(1))
+    assert not any(looks)
+
+
 def test_fibers_leave_tasks_to_the_threads_that_help_them() -> None:
     names, pool, relieved = list[str](), WorkerPool[int](threading.Event()), threading.Event()
     lock, inside, most = threading.Lock(), [0, 0], [0, 0]
