@@ -80,7 +80,7 @@ class Features:
     normalizes_paths: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes four times as long to make, and there is one for each file
 class Delivery:
     """What the response headers say about a read, known before its first byte.
 
@@ -99,7 +99,7 @@ class Delivery:
 
     start: int
     total: int | None
-    digests: Mapping[str, str] = field(default_factory=no_checksums, hash=False)
+    digests: Mapping[str, str] = field(default_factory=no_checksums)
     etag: str | None = None
     stop: int | None = None
     coding: str = ""

@@ -11,7 +11,7 @@ from ctadata.paths import RemotePath
 from ctadata.transfer.report import InvalidPath
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes four times as long to make, and there is one for each file
 class DownloadTarget:
     """A remote entry and its local target.
 

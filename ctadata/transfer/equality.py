@@ -195,7 +195,7 @@ class RemoteFile:
         return same and bool(etag_digests(entry.etag, entry.size or 0))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes four times as long to make, and there is one for each file
 class Pair:
     """A file, its counterpart on the storage, and the place of their record.
 

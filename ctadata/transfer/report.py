@@ -28,7 +28,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes four times as long to make, and there is one for each file
 class Outcome:
     """The end of the work on one file.
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from ctadata.checksums import adler32, adler32_combine
 from ctadata.fibers import Condition
@@ -29,8 +30,7 @@ GRID = 4 << 20
 """Ranges end at multiples of this number of bytes, as the blocks of a journal do."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedRange:
+class ReceivedRange(NamedTuple):
     """Bytes that are in the part: from `start` up to `stop` (exclusive), and their adler32."""
 
     start: int

@@ -14,6 +14,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, unquote_plus
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -33,8 +34,7 @@ _CONTROL_OF_PRIVATE = {_PRIVATE_USE + number: number for number in range(0x20)}
 """Stand-ins for control characters: Ceph's tokens hold them raw, and XML 1.0 allows not even references to them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """An object in a listing.
 
     Attributes:
