@@ -142,7 +142,7 @@ def parts_algorithm(algorithm: str, size: int) -> str:
 
 class _Hashlib:
     def __init__(self, algorithm: str) -> None:
-        digest = hashlib.new(_HASHLIB[algorithm], usedforsecurity=False)
+        digest = getattr(hashlib, _HASHLIB[algorithm])(usedforsecurity=False)
         self.algorithm, self.update, self.hexdigest = algorithm, digest.update, digest.hexdigest
 
 

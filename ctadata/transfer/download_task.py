@@ -49,7 +49,7 @@ def _download(run: Run, folders: DirCache, target: DownloadTarget, local: Path) 
         return _plan_outcome(run, target)
     with folders.borrow(target.base, target.parts) as folder:
         outcome = download_file(run, entry, folder, check_local_name(target.name), local)
-    if not (outcome.etag and outcome.digest):
+    if not outcome.etag or (entry.checksums and not outcome.digest):
         outcome = _with_version(outcome, entry)
     return with_alias_remark(run.summary, entry, outcome) if entry.alias_of is not None else outcome
 

@@ -52,7 +52,7 @@ def stream_digest(size: int | None, listed: Mapping[str, str] = NO_CHECKSUMS) ->
         size: Bytes of the file; None if unknown.
         listed: The checksums of the listing. A record keeps one of them if it is stronger than a crc32.
     """
-    if listed.keys() - _WEAK and (best := strongest_digest(listed)):
+    if listed and listed.keys() - _WEAK and (best := strongest_digest(listed)):
         return StreamDigest(None if "adler32" in listed else best[0])
     return StreamDigest("crc32" if size is None or size > SMALL else "md5")
 

@@ -118,9 +118,7 @@ class WebDAVStore:
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
         """Upload a file; see `Store.write`. With `new` it sends `If-None-Match: *`, which not every server honours."""
-        headers = {}
-        if new:
-            headers["If-None-Match"] = "*"
+        headers = {"If-None-Match": "*"} if new else {}
         if self.features.keeps_mtime and (mtime := source.mtime) is not None:
             headers["X-OC-Mtime"] = str(int(mtime))
         if "adler32" in self.features.digests:
@@ -156,12 +154,14 @@ class WebDAVStore:
 
     def _ask_digests(self, path: RemotePath, repeat: Callable[[_AskDigests], dict[str, str]]) -> Mapping[str, str]:
         digests: Mapping[str, str] = NO_CHECKSUMS
+        if self._has_no_digests and not self.features.digests:
+            return digests
         with add_path_to_errors(path):
             ask = functools.partial(self._head, path)
             if self.features.digests:
                 return repeat(ask)
             with contextlib.suppress(TimedOut):  # the server would have to read a large file first
-                digests = NO_CHECKSUMS if self._has_no_digests else repeat(ask)
+                digests = repeat(ask)
             self._has_no_digests = not digests
         return digests
 
