@@ -138,15 +138,16 @@ class CongestionWindow:
         late = LATE if gap and not staggered else 0.0
         at = max(now - late, self.closed_until, self._next + gap)
         self._next = at
-        self._last = max(at, now)
+        self._last = begins = max(at, now)
         self._started += 1
         self.in_flight += 1
-        return max(at, now)
+        return begins
 
     def end_request(self, now: float) -> None:
         """Count one request less in flight."""
         self.in_flight -= 1
-        self._last = max(self._last, now)
+        if now > self._last:
+            self._last = now
 
     def limit(self, most: int) -> None:
         """Allow at most `most` requests in flight from now on; those under way are not ended."""

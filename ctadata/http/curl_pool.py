@@ -182,8 +182,9 @@ class CurlPool:
             handle = self._idle.pop()
         except IndexError:
             handle = self._open_handle()
+        set_option = handle.curl.setopt
         for option, value in self._options:
-            handle.curl.setopt(option, value)
+            set_option(option, value)
         return handle
 
     def _open_handle(self) -> CurlHandle:

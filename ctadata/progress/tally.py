@@ -98,9 +98,10 @@ class Tally:
 
     def ended(self, outcome: Outcome) -> None:
         """Count an outcome; the bytes of a failed file no longer count."""
+        name = str(outcome.remote)
         with self.lock:
-            moved = self.active.pop(str(outcome.remote), 0)
-            self.sizes.pop(str(outcome.remote), None)
+            moved = self.active.pop(name, 0)
+            self.sizes.pop(name, None)
             if outcome.state is State.FAILED:
                 self.bytes_moved -= moved
                 self.failed += 1
