@@ -81,7 +81,7 @@ def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Pa
         part.remove()
         raise
     except StorageFull as error:
-        can_resume = part.journal is not None and os.fstat(part.fd).st_size > 0
+        can_resume = part.journal is not None and part.size > 0
         part.close() if can_resume else part.remove()
         raise _storage_full(error.what, folder, entry, local, can_resume=can_resume) from error
     except BaseException:

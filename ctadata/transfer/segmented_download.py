@@ -7,7 +7,6 @@ all streams end. The bytes that are here stay, and the rest is asked for at the 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -328,7 +327,7 @@ class SegmentedDownload:
 
     def _verify(self) -> None:
         """Compare size and digests with what the server says."""
-        integrity.check_size(os.fstat(self.part.fd).st_size, self.segments.size)
+        integrity.check_size(self.part.size, self.segments.size)
         self.verified = "size" if self.entry.size is not None else ""
         known, proofs = self.digests or self.run.digests(self.entry.path), dict[str, str]()
         if self.hashing:
