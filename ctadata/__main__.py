@@ -9,7 +9,7 @@ import sys
 
 def main() -> None:
     """Run the command line and exit; this function does not return."""
-    gc.set_threshold(100_000)  # imports and runs make objects that live on, and few cycles: most searches are in vain
+    gc.set_threshold(10_000)  # imports make many objects that live on: each search for cycles among them is in vain
     if hasattr(signal, "SIGUSR1"):  # it asks a transfer where it stands, and ends nothing, also not during the imports
         signal.signal(signal.SIGUSR1, lambda *_: None)
     try:
