@@ -15,7 +15,6 @@ import typer
 from ctadata.cli.output import PLATFORM, PROGRAM, say
 from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.errors import UsageError
-from ctadata.system import raise_open_file_limit
 
 if TYPE_CHECKING:
     from ctadata.config.profile import Profile as ProfileOf
@@ -102,6 +101,8 @@ class Common:
             jobs: The text of `--jobs`; None takes the setting of the profile.
             at_once: The number of tasks that share the limit of requests to one server.
         """
+        from ctadata.system import raise_open_file_limit
+
         raise_open_file_limit(OPEN_FILES)
         with self._open(stop, token_file, {} if jobs is None else {"jobs": jobs}, at_once) as session:
             if self.verbose and at_once > 1:
