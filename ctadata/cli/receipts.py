@@ -14,7 +14,7 @@ from ctadata.paths import missing_file_error
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.receipt import Record, read_receipt, unfinished
+from ctadata.transfer.receipt import Record, last_lines, unfinished
 from ctadata.transfer.receipt_retry import retry_receipt
 
 
@@ -53,9 +53,9 @@ def read_records(common: Common, receipts: Sequence[str]) -> list[Record]:
 
     Raises:
         UsageError: A file is no receipt, or belongs to another profile.
-        ConfigError: The profile of the receipt is not known.
+        ConfigError: Other users may have written a file, or the profile of the receipt is not known.
     """
-    records = read_receipt(*expand_patterns(receipts))
+    records = [record for record, _ in last_lines(expand_patterns(receipts)).records]
     profiles = {record.profile for record in records}
     if common.profile is None and len(profiles) == 1 and profiles != {common.site} and not common.platform:
         [common.profile] = profiles
@@ -65,21 +65,25 @@ def read_records(common: Common, receipts: Sequence[str]) -> list[Record]:
     return records
 
 
-def expand_patterns(texts: Sequence[str]) -> list[Path]:
+def expand_patterns(texts: Sequence[str]) -> dict[Path, bool]:
     """Return the files that paths and patterns name, the matches of a pattern sorted by name.
+
+    Returns:
+        Each file, and whether a path names it; False if only a pattern has found it.
 
     Raises:
         UsageError: A pattern matches no file.
         NotFound: There is no such file.
     """
-    files: list[Path] = []
+    files: dict[Path, bool] = {}
     for text in texts:
         if exists(Path(text)):
-            files.append(Path(text))
+            files[Path(text)] = True
         elif not glob.has_magic(text):
             raise missing_file_error(text)
         elif matches := sorted(glob.glob(text)):  # noqa: PTH207
-            files += map(Path, matches)
+            for match in matches:
+                files.setdefault(Path(match), False)
         else:
             raise UsageError("no file matches this pattern", path=escape_unprintable(text))
-    return list(dict.fromkeys(files))
+    return files

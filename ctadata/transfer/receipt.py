@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -136,21 +136,25 @@ class LastLines:
     incomplete: int
 
 
-def last_lines(files: Sequence[Path]) -> LastLines:
+def last_lines(files: Mapping[Path, bool]) -> LastLines:
     """Return the last line about each file: the one that ended last; within one receipt, the later line.
 
     Args:
-        files: The receipts. The receipt of a task without files is empty.
+        files: The receipts, each with whether the user has named it; False if only a pattern has found it. The receipt
+            of a task without files is empty.
 
     Raises:
-        UsageError: A file is no receipt, or everybody can write it.
+        UsageError: A file is no receipt.
+        ConfigError: Everybody can write a file; or it belongs to another user, or a group can write it, and the user
+            has not named it.
         LocalError: A file cannot be read.
     """
     last: dict[tuple[object, ...], tuple[Record, str]] = {}
     incomplete, has_text = 0, False
-    for file in files:
+    for file, named in files.items():
         with local_errors(file), file.open(encoding="utf-8", errors="replace") as lines:
-            refuse_untrusted_file(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
+            status, what = os.fstat(lines.fileno()), "the lines of this receipt"
+            refuse_untrusted_file(status, file, what=what, named=named, hint="name it without a pattern")
             for number, line in enumerate(lines, 1):
                 has_text = True
                 record = _read(line, f"{escape_unprintable(str(file))}:{number}")
@@ -172,8 +176,8 @@ def _is_older(record: Record, other: tuple[Record, str] | None) -> bool:
 
 
 def read_receipt(*files: Path) -> list[Record]:
-    """Return the last line about each file of some receipts; see `last_lines`, which raises the errors."""
-    return [record for record, _ in last_lines(files).records]
+    """Return the last line about each file of receipts that the user has named; see `last_lines` about the errors."""
+    return [record for record, _ in last_lines(dict.fromkeys(files, True)).records]
 
 
 def _read(line: str, place: str) -> Record | None:

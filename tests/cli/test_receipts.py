@@ -441,6 +441,37 @@ class TestConfinement:
         for command in (["get", "--retry-failed"], ["verify"]):
             assert "chmod o-w r.jsonl" in at_box(*command, "r.jsonl", check=2).err
 
+    @pytest.fixture(params=["group", "owner"])
+    def shared(self, request, at_box, place):
+        """A directory for all, with a receipt of the user and one that another user may have written."""
+        (at_box.cwd / "private").write_bytes(b"private")
+        (at_box.cwd / "sh").mkdir()
+        (at_box.cwd / "sh").chmod(0o1777)
+        self.retry(at_box, "put", [{"path": f"{place}/public", "local": str(at_box.cwd / "private")}], "-n")
+        foreign = (at_box.cwd / "r.jsonl").rename(at_box.cwd / "sh" / "r.9.jsonl")
+        (at_box.cwd / "sh" / "r.1.jsonl").touch(0o600)
+        if request.param == "group":
+            foreign.chmod(0o664)
+        elif os.geteuid() == 0:
+            os.chown(foreign, 65534, 65534)
+        else:
+            pytest.skip("only root can give a file to another user")
+        return foreign
+
+    @pytest.mark.parametrize(
+        "command", [("put", "--retry-failed"), ("verify", "--remote"), ("receipts", "summary"), ("receipts", "merge")]
+    )
+    def test_one_of_others_that_only_a_pattern_found_is_refused(self, at_box, box, place, shared, command):
+        ended = at_box(*command, "sh/r.*.jsonl", check=2)
+        assert re.search(r"sh/r\.9\.jsonl: it(s group| belongs).*, or name it without a pattern\)\n$", ended.err)
+        assert ended.out == ""
+        assert not box.files.exists(f"/{place}/public")
+
+    def test_one_of_others_counts_if_it_is_named_and_v_says_so(self, at_box, box, place, shared):
+        ended = at_box("-v", "put", "--retry-failed", "sh/r.9.jsonl", "--retry-failed", "sh/r.*.jsonl", check=0)
+        assert re.search(r"sh/r\.9\.jsonl: it.*; it is used because it was named\n", ended.err)
+        assert box.files.read(f"/{place}/public") == b"private"
+
 
 class TestSeveral:
     @pytest.fixture
