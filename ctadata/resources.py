@@ -9,7 +9,6 @@ import contextlib
 import errno
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,7 +46,7 @@ def limit_workers(wanted: int, *, asked: bool = True) -> int:
         wanted: The number of workers.
         asked: Whether the user may expect this number; then the log records a smaller one.
     """
-    most = min(wanted, _affordable(WORKER_SHARE, FILES_PER_WORKER))
+    most = _at_most(wanted, WORKER_SHARE, FILES_PER_WORKER)
     if asked and most < wanted:
         log.warning(
             "only %d files may be open at a time (ulimit -n), so %d of %d jobs run", open_file_limit(), most, wanted
@@ -57,12 +56,12 @@ def limit_workers(wanted: int, *, asked: bool = True) -> int:
 
 def limit_walkers(wanted: int) -> int:
     """Return how many threads may list directories within the limit of open files: at most `wanted`, at least one."""
-    return min(wanted, _affordable(WALKER_SHARE, FILES_PER_WALKER))
+    return _at_most(wanted, WALKER_SHARE, FILES_PER_WALKER)
 
 
 def limit_directories(wanted: int) -> int:
     """Return how many directories may be kept open within the limit of open files: at most `wanted`, at least one."""
-    return min(wanted, _affordable(DIRECTORY_SHARE, 1))
+    return _at_most(wanted, DIRECTORY_SHARE, 1)
 
 
 def limit_connections(wanted: int) -> int:
@@ -70,13 +69,14 @@ def limit_connections(wanted: int) -> int:
 
     A handle needs two to move a file: one to the door, one to the pool that the door redirects to.
     """
-    return min(wanted, max(2, _affordable(1, FILES_PER_CONNECTION)))
+    return max(2, _at_most(wanted, 1, FILES_PER_CONNECTION))
 
 
-def _affordable(share: float, files: int) -> int:
-    """Return how many users of so many files each share the open files have room for, at least one."""
+def _at_most(wanted: int, share: float, files: int) -> int:
+    """Return how many users of so many files each may have this share of the open files: at most `wanted`, or one."""
     allowed = open_file_limit()
-    return sys.maxsize if allowed is None else max(1, int((allowed - BASE_FILES) * share) // files)
+    most = wanted if allowed is None else min(wanted, int((allowed - BASE_FILES) * share) // files)
+    return max(1, most)
 
 
 def is_out_of_files() -> bool:
@@ -104,7 +104,7 @@ def is_file_shortage(error: BaseException) -> bool:
 def too_many_files_error(path: str = "") -> LocalError:
     """Return the error for a process that can open no further file, such as `path`."""
     what = f"too many files are open: this process may open {open_file_limit()}"
-    return LocalError(what, hint="raise ulimit -n, or use -j 1", path=path)
+    return LocalError(what, hint="raise ulimit -n", path=path)
 
 
 NO_ROOM_FOR_LIBRARY = "failed to map segment from shared object"

@@ -27,7 +27,7 @@ from ctadata.resources import (
 def test_open_files_limit_the_workers():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        for allowed, wanted, expected in ((48, 8, 3), (1, 8, 1), (1024, 64, 64)):
+        for allowed, wanted, expected in ((48, 8, 3), (1, 8, 1), (1024, 64, 64), (1024, -5, 1)):
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, before[1]))
             assert limit_workers(wanted) == expected
     finally:

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ctadata.entries import Entry
+from ctadata.errors import LocalError
 from ctadata.local_names import check_local_name
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
 from ctadata.transfer.dir_cache import DirCache
 from ctadata.transfer.download_file import download_file
@@ -48,7 +50,12 @@ def _download(run: Run, folders: DirCache, target: DownloadTarget, local: Path) 
     if run.rules.dry_run:
         return _plan_outcome(run, target)
     with folders.borrow(target.base, target.parts) as folder:
-        outcome = download_file(run, entry, folder, check_local_name(target.name), local)
+        try:
+            outcome = download_file(run, entry, folder, check_local_name(target.name), local)
+        except LocalError as error:
+            if error.path == escape_unprintable(str(folder.path)):  # the part has no name that tells the user anything
+                error.path = escape_unprintable(str(local))
+            raise
     if not outcome.etag or (entry.checksums and not outcome.digest):
         outcome = _with_version(outcome, entry)
     return with_alias_remark(run.summary, entry, outcome) if entry.alias_of is not None else outcome

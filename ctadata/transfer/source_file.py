@@ -99,12 +99,12 @@ class FileSource:
         if self.run.rules.rate is not None:
             limit = self.run.rules.block_size(limit)
         block = system.pread(self.fd, min(limit, self.size - self.offset), self.offset)
-        self.offset += len(block)
-        if self.offset == self.size or not block:
-            self.check_unchanged()
         if self.hashing:
             self.hasher.update(block)
-            self.stream_digest.add(self.offset - len(block), block)
+            self.stream_digest.add(self.offset, block)
+        self.offset += len(block)
+        if self.offset == self.size or not block:
+            self.check_unchanged(0, self.offset, self.hasher)
         self.run.reporter.moved(self.name, len(block))
         return block
 
@@ -129,11 +129,31 @@ class FileSource:
         self.parts.append(part)
         return part
 
-    def check_unchanged(self) -> None:
-        """Raise LocalError if the file has changed since it was opened."""
-        now = os.fstat(self.fd)
-        if (now.st_size, now.st_mtime_ns) != (self.size, self.status.st_mtime_ns):
+    def check_unchanged(self, start: int, stop: int, hasher: Adler32) -> None:
+        """Raise LocalError if the file has changed since it was opened.
+
+        A program can write into a file and set its mtime back, which only the ctime shows. But a new name, another link
+        and new permissions show there too. So the bytes are then read once more and compared with those that were sent.
+
+        Args:
+            start: The first byte of the range that was read.
+            stop: Its end, exclusive.
+            hasher: The adler32 of this range, as it was read.
+        """
+        now, then = os.fstat(self.fd), self.status
+        is_same = (now.st_size, now.st_mtime_ns) == (self.size, then.st_mtime_ns)
+        if is_same and now.st_ctime_ns != then.st_ctime_ns:
+            is_same = self._reads_the_same(start, stop, hasher) if self.hashing else _rights(now) != _rights(then)
+        if not is_same:
             raise LocalError("local: the file changed while it was read")
+
+    def _reads_the_same(self, start: int, stop: int, hasher: Adler32) -> bool:
+        again, digest = Adler32(), stream_digest(self.size)
+        for block in _blocks(self.fd, start, stop):
+            again.update(block)
+            digest.add(start, block)
+            start += len(block)
+        return again.value == hasher.value and digest.digests(stop) == self.stream_digest.digests(stop)
 
 
 @dataclass(slots=True)
@@ -161,10 +181,10 @@ class FilePart:
         limit = self.whole.run.rules.block_size(limit)
         block = system.pread(self.whole.fd, min(limit, self.size - self.offset), self.start + self.offset)
         self.offset += len(block)
-        if self.offset == self.size or not block:
-            self.whole.check_unchanged()
         if self.whole.hashing:
             self.hasher.update(block)
+        if self.offset == self.size or not block:
+            self.whole.check_unchanged(self.start, self.start + self.offset, self.hasher)
         self.whole.run.reporter.moved(self.whole.name, len(block))
         return block
 
@@ -181,6 +201,11 @@ class FilePart:
     def part(self, start: int, stop: int) -> FilePart:
         """Return a part of this part."""
         return self.whole.part(self.start + start, self.start + stop)
+
+
+def _rights(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what changes the ctime, and no byte: the links, the permissions and the owners."""
+    return status.st_nlink, status.st_mode, status.st_uid, status.st_gid
 
 
 def _blocks(fd: int, start: int, stop: int) -> Iterator[bytes]:

@@ -248,6 +248,13 @@ class TestLimits:
         done = self.limited(at_box, "ulimit -Sn 32", "get", "-r", f"{place}/", "out")
         assert (done.returncode, "ulimit" in done.stderr) == (0, False), done.stderr
 
+    def test_a_file_that_is_too_large_is_named(self, at_box, box, place):
+        box.files.put(f"/{place}/large", os.urandom(3_000_000))
+        box.files.put(f"/{place}/small", b"content")
+        done = self.limited(at_box, "ulimit -f 1000", "get", "-q", "-r", f"{place}/", "out")
+        assert done.returncode == 6
+        assert done.stderr.startswith("failed out/large: local: File too large\n")
+
     def test_a_lack_of_memory_is_named(self, at_box, there):
         done = self.limited(at_box, "ulimit -v 150000", "get", f"{there}/f", "here")
         assert done.returncode in (0, 11)

@@ -70,7 +70,7 @@ def test_a_limit_of_the_rate_reaches_the_run(box: Sandbox, monkeypatch: pytest.M
         direct.upload_file("f", f"/{HOME}/f", limit_rate="fast")
 
 
-@pytest.mark.parametrize("threads", [None, 1, 7])
+@pytest.mark.parametrize("threads", [None, 1, 7, -5])
 def test_a_recursive_listing_has_everything_below_and_not_the_directory_itself(
     box: Sandbox, threads: int | None
 ) -> None:

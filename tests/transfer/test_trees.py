@@ -5,6 +5,7 @@ import dataclasses
 import os
 import socket
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.report import Summary
+from ctadata.transfer.source_file import FileSource, open_file
 from ctadata.transfer.upload_tree import upload
 
 HOME = RemotePath(("home",))
@@ -177,6 +179,68 @@ def test_a_name_taken_on_the_storage_since_the_plan_is_planned_again(
     assert [o.why for o in summary.kept] == ["it differs, and is kept"]
     assert store.content(HOME / "top")[0] == b"somebody else's"
     assert [name for name in remote_names(store) if ".ctadata-" in name] == []
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "edited": lambda file: write_in_place(file, 5),
+    "renamed": lambda file: file.rename(file.with_name("moved")),
+    "other permissions": lambda file: file.chmod(0o600),
+    "deleted": lambda file: file.unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_whose_mtime_was_set_back_is_read_again(
+    run: MakeRun, store: MemoryStore, tree: Path, change: str
+) -> None:
+    class Once(type(run().reporter)):  # type: ignore[misc]
+        changed = False
+
+        def moved(self, name: str, size: int) -> None:
+            if name == "/home/top" and not self.changed:
+                self.changed = True
+                CHANGES[change](tree / "top")
+
+    content, shaky = os.urandom(3 << 20), run()
+    (tree / "top").write_bytes(content)
+    shaky.reporter = Once()
+    summary = upload(shaky, [UploadSource(HOME, files=((tree / "top", "top"),))])
+    if change == "edited":
+        assert ["changed while it was read" in str(error) for error in summary.errors] == [True]
+        assert not any("top" in name or ".ctadata-" in name for name in remote_names(store))
+    else:
+        assert not summary.errors
+        assert store.content(HOME / "top")[0] == content
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_without_a_digest_only_links_and_permissions_explain_a_ctime(run: MakeRun, tmp_path: Path, change: str) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(bytes(100))
+    fd, status = open_file(file)
+    try:
+        source = FileSource(run(), "f", fd, status, hashing=False)
+        source.read(10)
+        CHANGES[change](file)
+        with (
+            pytest.raises(LocalError, match="changed while it was read")
+            if change in ("edited", "renamed")
+            else contextlib.nullcontext()
+        ):
+            source.read(100)
+    finally:
+        os.close(fd)
+
+
+def write_in_place(file: Path, at: int) -> None:
+    """Change one byte, and set the mtime back."""
+    status = file.stat()
+    with file.open("r+b") as open_file:
+        open_file.seek(at)
+        byte = open_file.read(1)
+        open_file.seek(at)
+        open_file.write(bytes([byte[0] ^ 1]))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def test_a_file_that_changes_while_it_is_read_is_that_files_failure(
