@@ -1,14 +1,15 @@
-"""Refuse settings and receipts that another user may have written."""
+"""Refuse settings and receipts that another user may have written, and write only into files of this user."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
 from pathlib import Path
 
-from ctadata.errors import ConfigError
-from ctadata.system import user_id
+from ctadata.errors import ConfigError, UsageError
+from ctadata.system import open_file, user_id
 
 log = logging.getLogger(__name__)
 
@@ -70,3 +71,30 @@ def _other_writer(status: os.stat_result, path: Path) -> tuple[str, str]:
     if status.st_mode & stat.S_IWGRP:
         return f"its group (gid {status.st_gid}) may change it", f"chmod g-w {path}"
     return "", ""
+
+
+def open_own_file(path: Path, flags: int, mode: int = 0o600, *, what: str) -> int:
+    """Open a regular file of this user, and return its descriptor. A new file is one if `flags` has O_CREAT.
+
+    Args:
+        path: The path.
+        flags: The flags of open(2).
+        mode: The permissions of a new file, as far as the umask allows them.
+        what: The word for the file in the message, such as `log`.
+
+    Raises:
+        UsageError: It is a link, another user's file, or no regular file. Nothing is written.
+        OSError: The system refuses for another reason.
+    """
+    refusal = UsageError(f"a {what} must be a regular file of your own", path=str(path))
+    try:
+        fd = open_file(path, flags, mode)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):  # a link, a FIFO without a reader, a directory
+            raise refusal from None
+        raise
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != user_id():
+        os.close(fd)
+        raise refusal
+    return fd

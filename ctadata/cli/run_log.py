@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
-import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ctadata import system
 from ctadata.cli.output import say
 from ctadata.errors import CtadataError, LocalError, UsageError
 from ctadata.http.redaction import redact
+from ctadata.permissions import open_own_file
 from ctadata.printable import escape_unprintable
 from ctadata.progress.format import outcome_line, status_line
 from ctadata.progress.periodic import Periodic
@@ -147,15 +145,9 @@ class _LogFile:
         self._error = ""
         self._lock = threading.Lock()
         try:
-            self._fd = system.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            self._fd = open_own_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, what="log")
         except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):  # a link, a FIFO without a reader, a directory
-                raise _refusal(path) from None
             raise LocalError(f"local: {error.strerror}", path=str(path)) from None
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != system.user_id():
-            os.close(self._fd)
-            raise _refusal(path)
 
     def add(self, line: str) -> None:
         """Write one line with one call, so that lines of several processes do not mix."""
@@ -170,7 +162,3 @@ class _LogFile:
         os.close(self._fd)
         if self._error:
             say(f"{self._path}: the log is not complete: {self._error}")
-
-
-def _refusal(path: Path) -> UsageError:
-    return UsageError("a log must be a regular file of your own", path=str(path))

@@ -124,7 +124,7 @@ class Selection:
         skip_special: bool = False,
         stage: bool = False,
         normalize: str | None = None,
-        sharing: Sharing = Sharing(),  # noqa: B008  (frozen)
+        run_options: RunOptions | None = None,
     ) -> Rules:
         """Return the rules of a run.
 
@@ -134,7 +134,7 @@ class Selection:
             skip_special: Leave out special files without a failure.
             stage: Request files on tape, and wait for them.
             normalize: The Unicode form of names on the storage, `nfc`; None keeps names as they are.
-            sharing: The share of the files that the run takes.
+            run_options: The options that name the share of the files that the run takes, and the receipt.
 
         Raises:
             UsageError: Two options exclude each other, or a pattern, a rate or a form is not valid.
@@ -142,6 +142,7 @@ class Selection:
         from ctadata.transfer.plan import Rules
         from ctadata.transfer.unicode_nfc import check_form
 
+        run_options = run_options or RunOptions()
         return Rules(
             no_clobber=no_clobber,
             follow_links=follow_links,
@@ -153,7 +154,8 @@ class Selection:
             stage=stage,
             normalize=check_form(normalize),
             rate=units.read_rate(self.limit_rate, "--limit-rate"),
-            shard=sharing.shard,
+            shard=run_options.sharing.shard,
+            receipt=run_options.receipt_file and run_options.receipt_file.absolute(),
         )
 
     def _compare(self) -> Compare:
@@ -181,6 +183,11 @@ class RunOptions:
         """The share of the files that this run takes. Raises UsageError."""
         return Sharing.read(self.shard, self.at_once, self.jobs)
 
+    @functools.cached_property
+    def receipt_file(self) -> Path | None:
+        """The receipt of this run; None if there is none. Raises UsageError."""
+        return self.sharing.name_file(self.receipt)
+
     def output(self, action: str, rules: Rules, bases: list[Path] | None = None) -> RunOutput:
         """Return the output that the user asked for.
 
@@ -189,7 +196,7 @@ class RunOptions:
             rules: The rules of the run; they tell whether it is a dry run.
             bases: The local directories that downloads go to; None for an upload.
         """
-        return RunOutput(action, self.json, rules.dry_run, self.sharing.name_file(self.receipt), bases or [])
+        return RunOutput(action, self.json, rules.dry_run, self.receipt_file, bases or [])
 
 
 def read_names(file: str, *, null: bool, local: bool = False) -> Iterator[str]:

@@ -78,10 +78,11 @@ def get_many(
         12000
     """
     target, rate = Path(local), units.read_rate(limit_rate, "limit_rate")
+    file = None if receipt is None else Path(receipt).absolute()
 
     def download_all(session: Session, reporter: Reporter) -> Summary:
         listed = _listed(session, session.resolve(os.fspath(base)), each_path(paths))
-        rules = Rules(rate=rate)
+        rules = Rules(rate=rate, receipt=file)
         return session.get([os.fspath(base)], os.fspath(local), listed=listed, rules=rules, reporter=reporter)
 
     return _transfer("get", download_all, [target], executor, at_once, receipt, progress, dev_instance=dev_instance)
@@ -126,9 +127,10 @@ def put_many(
         2
     """
     rate = units.read_rate(limit_rate, "limit_rate")
+    file = None if receipt is None else Path(receipt).absolute()
 
     def upload_all(session: Session, reporter: Reporter) -> Summary:
-        listed, rules = (os.fspath(file) for file in each_path(local)), Rules(rate=rate)
+        listed, rules = (os.fspath(each) for each in each_path(local)), Rules(rate=rate, receipt=file)
         return session.put([os.fspath(base)], os.fspath(path), listed=listed, rules=rules, reporter=reporter)
 
     return _transfer("put", upload_all, [], executor, at_once, receipt, progress, dev_instance=dev_instance)

@@ -20,6 +20,7 @@ from ctadata.transfer.local_entries import check_spelling, find_folder
 from ctadata.transfer.plan import UNMOVED, Step, listed_digest, plan_download
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
+from ctadata.transfer.run_receipt import is_receipt, receipt_error
 from ctadata.transfer.staging import is_on_tape, refuse_tape, with_current_locality
 
 
@@ -32,6 +33,8 @@ def download_task(run: Run, folders: DirCache, target: DownloadTarget) -> Task:
         target: The file.
     """
     local = target.local
+    if run.rules.receipt is not None and is_receipt(run.rules.receipt, local.parent, local.name):
+        return run.task(target.entry.path, local, 0, functools.partial(_refuse_receipt, local), target.entry.etag)
     if is_on_tape(target.entry):
         target = dataclasses.replace(target, entry=with_current_locality(run.store, target.entry))
     work = functools.partial(_download, run, folders, target, local)
@@ -41,6 +44,10 @@ def download_task(run: Run, folders: DirCache, target: DownloadTarget) -> Task:
         task.on_tape = _plan_outcome(run, target).state is State.DONE
         task.item = dataclasses.replace(target, entry=dataclasses.replace(target.entry, locality=None))
     return task
+
+
+def _refuse_receipt(local: Path) -> Outcome:
+    raise receipt_error(local)
 
 
 def _download(run: Run, folders: DirCache, target: DownloadTarget, local: Path) -> Outcome:

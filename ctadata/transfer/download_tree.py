@@ -35,6 +35,7 @@ from ctadata.transfer.records import FolderRecords
 from ctadata.transfer.report import InvalidPath, Outcome, Summary
 from ctadata.transfer.resume_journal import is_resumable
 from ctadata.transfer.run import Run, Task
+from ctadata.transfer.run_receipt import is_receipt
 
 log = logging.getLogger(__name__)
 
@@ -255,6 +256,9 @@ def _expand_collection(
         if extraneous:
             extraneous.keep_counterparts(target.entry.path, error)
     if extraneous:
+        receipt = run.rules.receipt
+        if receipt is not None and is_receipt(receipt, target.local, receipt.name):
+            names.add(receipt.name)  # so that it is not deleted
         extraneous.compare(target, names)
 
 
@@ -277,7 +281,7 @@ def _is_equal_at_a_look(run: Run, folder: LocalDir, records: FolderRecords, entr
     Most files of a tree that is downloaded again are such, and a task for each would take as long as listing them.
     """
     name = entry.path.name
-    if run.rules.update or may_be_alias(run.store, entry):
+    if run.rules.update or may_be_alias(run.store, entry) or is_receipt(run.rules.receipt, folder.path, name):
         return False
     with contextlib.suppress(LocalError):
         status = folder.stat(check_local_name(name))

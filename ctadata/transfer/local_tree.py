@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.transfer.partial_file import local_errors
+from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import Run
+from ctadata.transfer.run_receipt import RECEIPT, receipt_error, receipt_identity
 from ctadata.transfer.special_files import (
     CIRCLE,
     NOT_UTF8,
@@ -65,6 +67,7 @@ def read_directory(run: Run, source: UploadSource) -> Contents:
         LocalError: The directory cannot be read.
     """
     tree, contents, filters = source.tree or Path(), Contents(), run.rules.filters if run.rules.filters else None
+    receipt = receipt_identity(run.rules.receipt)
     with local_errors(tree), os.scandir(tree) as entries:
         for entry in sorted(entries, key=attrgetter("name")):
             name, is_directory = entry.name, _is_directory(entry)
@@ -76,6 +79,8 @@ def read_directory(run: Run, source: UploadSource) -> Contents:
                 why = CIRCLE
             if why:
                 pass_over(run, source.target / name, local, why)
+            elif receipt and not is_directory and _is_receipt(entry, receipt):
+                run.end(Outcome(State.PASSED, source.target / name, local, why=RECEIPT))
             elif is_directory:
                 contents.folders.append((local, name))
             elif not name.startswith(TEMPORARY_PREFIX):
@@ -85,11 +90,14 @@ def read_directory(run: Run, source: UploadSource) -> Contents:
 
 def read_named(run: Run, source: UploadSource) -> Contents:
     """Return the files that were named one by one; report those that cannot be uploaded."""
-    contents = Contents()
+    contents, receipt = Contents(), receipt_identity(run.rules.receipt)
     for local, name in source.files:
         if run.rules.filters.takes((name,)):
             try:
                 target_status = status_of_target(local)
+                if receipt and target_status and (target_status.st_dev, target_status.st_ino) == receipt:
+                    run.fail(receipt_error(local), source.target / name, local)
+                    continue
                 why = NOT_UTF8
                 if is_utf8(name):
                     why = why_special(local, target_status, follow_links=run.rules.follow_links)
@@ -112,6 +120,17 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that may not be followed: opening it raises
         return False
+
+
+def _is_receipt(entry: os.DirEntry[str], receipt: tuple[int, int]) -> bool:
+    """Return whether an entry leads to the receipt of the run, by this or another name."""
+    if entry.inode() != receipt[1] and not entry.is_symlink():
+        return False
+    try:
+        status = entry.stat()
+    except OSError:  # a link that may not be followed: opening it raises
+        return False
+    return (status.st_dev, status.st_ino) == receipt
 
 
 def _is_circle(entry: os.DirEntry[str], source: UploadSource) -> bool:

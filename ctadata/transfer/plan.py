@@ -71,6 +71,7 @@ class Rules:
         normalize: For uploads: the Unicode normal form of names on the storage, "nfc"; "": names stay as they are.
         rate: The limit of all transfers together, in bytes per second, or a timetable; None: no limit.
         shard: The task of several that this run is; it moves its share of the files.
+        receipt: The absolute path of the receipt of the run, which is neither replaced nor sent; None: there is none.
     """
 
     no_clobber: bool = False
@@ -88,6 +89,7 @@ class Rules:
     normalize: str = ""
     rate: Rate | None = None
     shard: Shard = WHOLE
+    receipt: Path | None = None
 
     def block_size(self, most: int) -> int:
         """Return the bytes to move at a time: `most`, or an eighth of a second's under a low `rate`.

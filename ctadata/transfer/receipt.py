@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from ctadata.errors import UsageError
 from ctadata.paths import MAX_CHARACTERS, RemotePath, shorten
-from ctadata.permissions import refuse_untrusted_file
+from ctadata.permissions import open_own_file, refuse_untrusted_file
 from ctadata.printable import escape_unprintable
 from ctadata.system import pread
 from ctadata.transfer.partial_file import local_errors
@@ -25,6 +25,9 @@ from ctadata.transfer.report import Outcome, State
 
 SCHEMA = 1
 """Version of the lines; it grows when a field changes its meaning."""
+
+_MAX_LINE = 1 << 20
+"""Bytes. A line is shorter: it has two paths of at most `MAX_CHARACTERS`, and words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +73,40 @@ class ReceiptWriter:
         return os.path.abspath(local)  # noqa: PTH100  (links in the path stay links)
 
 
+_BEGINNING = b'{"schema": '
+"""The first bytes of each line that `open_receipt` has written."""
+
+
 def open_receipt(file: Path) -> TextIO:
-    """Open a receipt to add lines; each is written at once.
+    """Open a receipt to add lines; each is written at once. A group cannot write a new one.
 
     Raises:
+        UsageError: The file is no regular file of this user, or another file than a receipt. It is not changed.
         LocalError: The file system refuses.
         StorageFull: The file system is full.
     """
     with local_errors(file):
-        stream = file.open("a+", encoding="ascii", errors="backslashreplace", buffering=1)
-        if stream.tell() and _last_byte(stream) != b"\n":
-            stream.write("\n")  # a killed run has left an incomplete line
+        fd = open_own_file(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644, what="receipt")
+        stream = os.fdopen(fd, "a+", encoding="ascii", errors="backslashreplace", buffering=1)
+        try:
+            size = os.fstat(fd).st_size
+            if size:
+                _check_beginning(pread(fd, _MAX_LINE, 0), file)
+            if size and pread(fd, 1, size - 1) != b"\n":
+                stream.write("\n")  # a killed run has left an incomplete line
+        except BaseException:
+            stream.close()
+            raise
     return stream
 
 
-def _last_byte(stream: TextIO) -> bytes:
-    return pread(stream.fileno(), 1, os.fstat(stream.fileno()).st_size - 1)
+def _check_beginning(content: bytes, file: Path) -> None:
+    """Raise UsageError unless a file begins with a line of a receipt. A killed run may have cut it off."""
+    line, name = content.partition(b"\n")[0], escape_unprintable(str(file))
+    if _read(line.decode(errors="replace"), f"{name}:1") is None:
+        is_cut_off = line.startswith(_BEGINNING) or (line and _BEGINNING.startswith(line))
+        if not is_cut_off:
+            raise UsageError("this file is not a receipt, so no line is added to it", path=name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 
@@ -107,11 +108,112 @@ class TestLines:
         at_box("verify", "r.jsonl", check=0)
 
     def test_one_that_cannot_be_written_is_said_and_stops_nothing(self, at_box, three):
-        ended = at_box("get", f"{three}/a", "--receipt", "/dev/full")
-        assert ended.code == 11
-        assert "receipt is not complete: No space left" in ended.err
+        at_box("get", f"{three}/b", "--receipt", "r.jsonl", check=0)
+        before = (at_box.cwd / "r.jsonl").read_bytes()
+        (at_box.cwd / "r.jsonl").write_bytes(before * 20)
+        limit = (resource.RLIMIT_FSIZE, (len(before) * 20,) * 2)
+        process = at_box.start(
+            "get", f"{three}/a", "--receipt", "r.jsonl", preexec_fn=lambda: resource.setrlimit(*limit)
+        )
+        assert "receipt is not complete: File too large" in process.communicate()[1]
+        assert process.returncode == 11
         assert (at_box.cwd / "a").exists()
         assert at_box("get", f"{three}/a", "--receipt", "no/such/place", check=11)
+
+
+class TestItsFile:
+    """A receipt is a file of its own: no line goes into another file, and no transfer replaces or sends it."""
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"a,b\n1,2\n",
+            bytes(3000),
+            b"\n",
+            b"{}",
+            b"[1]\n",
+            b"\x89PNG\n",
+            b'{"schema": 1, "time": "2026-01-01T00:00Z"}\n',
+        ],
+    )
+    def test_another_file_gets_no_line(self, at_box, three, content):
+        mine = at_box.cwd / "mine"
+        mine.write_bytes(content)
+        ended = at_box("get", f"{three}/b", "bb", "--receipt", "mine", check=2)
+        assert ended.err.startswith("cta-data-direct: mine")
+        assert ended.err.count("\n") == 1
+        assert mine.read_bytes() == content
+        assert not (at_box.cwd / "bb").exists()
+
+    def test_a_link_a_device_and_a_file_of_others_get_no_line(self, at_box, three):
+        at_box("get", f"{three}/b", "bb", "--receipt", "r.jsonl", check=0)
+        before = (at_box.cwd / "r.jsonl").read_bytes()
+        (at_box.cwd / "link").symlink_to("r.jsonl")
+        os.mkfifo(at_box.cwd / "fifo")
+        for name in ("link", "fifo", "/dev/null"):
+            ended = at_box("get", f"{three}/a", "aa", "--receipt", name, check=2)
+            assert ended.err == f"cta-data-direct: {name}: a receipt must be a regular file of your own\n"
+        assert (at_box.cwd / "r.jsonl").read_bytes() == before
+        assert not (at_box.cwd / "aa").exists()
+
+    def test_a_group_cannot_write_a_new_one(self, at_box, three):
+        assert at_box.start("get", f"{three}/b", "--receipt", "r.jsonl", umask=0o002).wait(60) == 0
+        assert (at_box.cwd / "r.jsonl").stat().st_mode & 0o777 == 0o644
+
+    @pytest.mark.parametrize("target", [["b"], ["./b"], []])
+    def test_one_file_does_not_replace_it(self, at_box, three, target):
+        ended = at_box("get", f"{three}/b", *target, "--receipt", "b", check=2)
+        assert re.fullmatch("cta-data-direct: (./)?b: it is the receipt of this run .*\n", ended.err)
+        assert list(at_box.cwd.iterdir()) == []
+
+    def test_one_file_that_is_it_is_not_sent(self, at_box, box, place):
+        (at_box.cwd / "r.jsonl").touch()
+        ended = at_box("put", "r.jsonl", f"/{place}/r", "--receipt", "r.jsonl", check=2)
+        assert "r.jsonl: it is the receipt of this run" in ended.err
+        assert not box.files.exists(f"/{place}/r")
+
+    @pytest.mark.parametrize("more", [(), ("--processes", "2")])
+    def test_a_tree_does_not_replace_it(self, at_box, box, three, more):
+        box.files.put(f"/{three}/r.jsonl", b"another file")
+        for words in ("done", "skipped"):
+            ended = at_box("get", "-r", f"{three}/", ".", "--receipt", "r.jsonl", *more, check=6)
+            assert re.search(r"failed \S*r\.jsonl: it is the receipt of this run", ended.err)
+            assert f"3 files {words}" in ended.err
+        states = [row["state"] for row in map(json.loads, (at_box.cwd / "r.jsonl").read_text().splitlines())]
+        assert sorted(states) == ["done"] * 3 + ["failed"] * 2 + ["skipped"] * 3
+
+    def test_a_tree_does_not_skip_it_as_equal(self, at_box, box, three):
+        at_box("get", f"{three}/a", "--receipt", "r.jsonl", check=0)
+        box.files.put(f"/{three}/r.jsonl", (at_box.cwd / "r.jsonl").read_bytes())
+        at_box("get", f"{three}/r.jsonl", "copy.jsonl", check=0)
+        (at_box.cwd / "copy.jsonl").replace(at_box.cwd / "r.jsonl")  # with the time of the file on the storage
+        ended = at_box("get", "-r", f"{three}/", ".", "--receipt", "r.jsonl", check=6)
+        assert "r.jsonl: it is the receipt of this run" in ended.err
+
+    def test_a_sync_does_not_delete_it(self, at_box, three):
+        at_box("sync", "--delete", "--yes", f":{three}", "out", check=0)
+        for _ in range(2):
+            at_box("sync", "--delete", "--yes", f":{three}", "out", "--receipt", "out/r.jsonl", check=0)
+        assert len((at_box.cwd / "out" / "r.jsonl").read_text().splitlines()) == 6
+
+    @pytest.mark.parametrize("command", [("put", "-r", "t/"), ("sync", "t")])
+    def test_a_tree_that_is_sent_is_sent_without_it(self, at_box, box, place, command):
+        (at_box.cwd / "t").mkdir()
+        (at_box.cwd / "t" / "a").write_bytes(b"a")
+        (at_box.cwd / "t" / "latest").symlink_to("r.jsonl")
+        at_box("mkdir", f"/{place}", check=0)
+        target = f"/{place}/t" if command[0] == "put" else f":{place}/t"
+        ended = at_box(*command, target, "--receipt", "t/r.jsonl", check=0)
+        assert "passed over t/r.jsonl (it is the receipt of this run)\n" in ended.err
+        assert "2 files passed over" in ended.err
+        assert box.files.tree(f"/{place}/t") == [f"/{place}/t/a"]
+        assert sorted(row["state"] for row in lines(at_box, "t/r.jsonl").values()) == ["done", "passed", "passed"]
+
+    def test_a_list_that_names_it_is_a_failure(self, at_box, box, place):
+        (at_box.cwd / "a").write_bytes(b"a")
+        ended = at_box("put", "--files-from", "-", f"/{place}/", "--receipt", "r.jsonl", stdin=b"a\nr.jsonl\n", check=6)
+        assert "r.jsonl: it is the receipt of this run" in ended.err
+        assert box.files.tree(f"/{place}") == [f"/{place}/a"]
 
 
 class TestVerify:

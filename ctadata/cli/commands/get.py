@@ -19,6 +19,7 @@ from ctadata.cli.transfer_run import Work, in_processes, run_transfer
 from ctadata.errors import UsageError
 from ctadata.namespace.filters import is_pattern
 from ctadata.transfer.report import Reporter, Summary
+from ctadata.transfer.run_receipt import refuse_receipt
 
 if TYPE_CHECKING:
     from ctadata.session import Session
@@ -78,7 +79,8 @@ def get(
     sources, local = _arguments(paths or [], listed=files_from is not None)
     if retry_failed is None and files_from is None and not sources:
         raise transfer_options.missing_argument("get PATH... [LOCAL]")
-    rules = selection.rules(no_clobber=no_clobber, stage=stage, sharing=run_options.sharing)
+    rules = selection.rules(no_clobber=no_clobber, stage=stage, run_options=run_options)
+    refuse_receipt(rules.receipt, *_single_targets(sources, local, recursive=recursive))
     bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
     if retry_failed:
         if files_from:
@@ -140,6 +142,14 @@ def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None
             "with --files-from, give at most two paths: the directory that the list starts from, and the target"
         )
     return paths[:-1], paths[-1] if paths else None
+
+
+def _single_targets(sources: list[str], local: str | None, *, recursive: bool) -> list[Path]:
+    """Return the local paths that the files of the arguments may get, as far as they are known without the storage."""
+    if recursive or local == "-":
+        return []
+    names = (source.rpartition("/")[2] for source in sources)
+    return [*([Path(local)] if local else []), *(Path(local or "", name) for name in names if name)]
 
 
 def _by_key(work: Work) -> Work:

@@ -21,6 +21,7 @@ from ctadata.config.builtin import BUILT_IN, DEFAULT_PROFILE
 from ctadata.errors import ConfigError, UsageError
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.run_receipt import refuse_receipt
 
 if TYPE_CHECKING:
     from ctadata.session import Session
@@ -92,8 +93,9 @@ def put(
         follow_links=follow_links,
         skip_special=skip_special,
         normalize=normalize,
-        sharing=run_options.sharing,
+        run_options=run_options,
     )
+    refuse_receipt(rules.receipt, *map(Path, sources))
     if common.platform:
         rules = dataclasses.replace(
             rules, compare=Compare.CHECKSUM

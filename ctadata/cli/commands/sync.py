@@ -76,7 +76,7 @@ def sync(
             hint="when all tasks have ended, run sync --delete once without --shard",
         )
     rules = selection.rules(
-        follow_links=follow_links, skip_special=skip_special, normalize=normalize, sharing=run_options.sharing
+        follow_links=follow_links, skip_special=skip_special, normalize=normalize, run_options=run_options
     )
     if normalize and remote_source:
         raise UsageError("--normalize changes names that go to the storage, but these come from it")
