@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from ctadata.transfer.download_target import NamedEntry
 
 
 def read_files(
-    file: str, *, null: bool, profile: Callable[[], Profile]
+    file: str, stop: threading.Event, *, null: bool, profile: Callable[[], Profile]
 ) -> Iterator[str | Entry | NamedEntry | UsageError]:
     """Yield what a list names: paths, the entries of a listing, or the replicas of a catalogue.
 
@@ -30,6 +31,7 @@ def read_files(
 
     Args:
         file: The path of the list; `-` means standard input.
+        stop: When set, a wait for further lines ends within a second.
         null: The list has paths that end with NUL.
         profile: Returns the site whose replicas are taken.
 
@@ -39,8 +41,9 @@ def read_files(
 
     Raises:
         UsageError: The list cannot be read, or it begins as JSON or XML and is none of these lists.
+        Stopped: `stop` is set.
     """
-    names = read_names(file, null=null)
+    names = read_names(file, stop, null=null)
     first = next(names, None)
     if first is None:
         return

@@ -6,10 +6,11 @@ import codecs
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -17,13 +18,18 @@ from ctadata.cli import options
 from ctadata.cli.output import PROGRAM, open_stdin
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.sharing import AtOnce, ShardOption, Sharing
-from ctadata.errors import UsageError
+from ctadata.errors import Stopped, UsageError
+from ctadata.local_inputs import open_input, read_blocks
 from ctadata.namespace.filters import Filters
 from ctadata.progress import units
 
 if TYPE_CHECKING:
     from ctadata.transfer.equality import Compare
     from ctadata.transfer.plan import Rules
+T = TypeVar("T")
+
+LONGEST_LINE = 256 << 20
+"""The largest line of a list of files, in bytes: a catalogue writes its replicas as one line of JSON."""
 
 Update = Annotated[bool, typer.Option("-u", "--update", help="Skip files whose target is newer than the source.")]
 SizeOnly = Annotated[bool, typer.Option("--size-only", help="Files of the same size are equal.")]
@@ -199,22 +205,23 @@ class RunOptions:
         return RunOutput(action, self.json, rules.dry_run, self.receipt_file, bases or [])
 
 
-def read_names(file: str, *, null: bool, local: bool = False) -> Iterator[str]:
+def read_names(file: str, stop: threading.Event, *, null: bool, local: bool = False) -> Iterator[str]:
     """Yield the names in a list of files, without empty lines and without a byte order mark at its start.
 
     Args:
-        file: The path of the list; `-` means standard input.
+        file: The path of the list; `-` means standard input. It may be a FIFO or a terminal.
+        stop: When set, a wait for further names ends within a second.
         null: Names end with NUL, not with a newline.
         local: The names are those of local files, in the encoding of the locale. Otherwise they are UTF-8, as `list`
             writes them.
 
     Raises:
-        UsageError: The list cannot be read.
+        UsageError: The list cannot be read, or a line is longer than `LONGEST_LINE`.
+        Stopped: `stop` is set.
     """
-    separator = b"\0" if null else b"\n"
     try:
-        with contextlib.nullcontext(open_stdin().buffer) if file == "-" else Path(file).open("rb") as lines:
-            for number, line in enumerate(_split(lines, separator)):
+        with contextlib.nullcontext(open_stdin().fileno()) if file == "-" else open_input(file) as fd:
+            for number, line in enumerate(_split(read_blocks(fd, stop), null=null)):
                 name = line if number else line.removeprefix(codecs.BOM_UTF8)
                 if name:
                     yield os.fsdecode(name) if local else name.decode(errors="surrogateescape")
@@ -222,15 +229,27 @@ def read_names(file: str, *, null: bool, local: bool = False) -> Iterator[str]:
         raise UsageError(f"the list of files cannot be read: {error.strerror}", path=file) from error
 
 
-def _split(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
-    if separator == b"\n":
-        yield from (line.rstrip(b"\r\n") for line in stream)
-        return
-    rest = b""
-    while block := stream.read(1 << 16):
-        *whole, rest = (rest + block).split(separator)
-        yield from whole
-    yield rest
+def _split(blocks: Iterable[bytes], *, null: bool) -> Iterator[bytes]:
+    separator, end = (b"\0", b"") if null else (b"\n", b"\r")
+    parts, size = list[bytes](), 0  # of the line that has not ended
+    for block in blocks:
+        first, *lines = block.split(separator)
+        parts.append(first)
+        size += len(first)
+        if lines:
+            yield b"".join(parts).rstrip(end)
+            parts = [lines.pop()]
+            size = len(parts[0])
+            yield from (line.rstrip(end) for line in lines)
+        elif size > LONGEST_LINE:
+            raise UsageError(f"a line of the list of files is longer than {LONGEST_LINE >> 20} MiB")
+    yield b"".join(parts).rstrip(end)
+
+
+def until_stopped(items: Iterable[T]) -> Iterator[T]:
+    """Yield the items of a list until a stop: the run that reads them then ends with its summary, as on any stop."""
+    with contextlib.suppress(Stopped):
+        yield from items
 
 
 def missing_argument(usage: str) -> UsageError:

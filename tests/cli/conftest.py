@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -132,10 +133,10 @@ class Cli:
         json_schemas.check_output(words, ended.out)
         return ended
 
-    def start(self, *arguments, env=None, **options):
+    def start(self, *arguments, env=None, stdin=subprocess.DEVNULL, **options):
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)], cwd=self.cwd, env=self.environment(env),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
         )  # fmt: skip
         self.started.append(process)
         return process
@@ -173,8 +174,10 @@ def run(monkeypatch):
 
     def run(*arguments, check=0, stdin=b""):
         out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with monkeypatch.context() as patch, tempfile.TemporaryFile() as file:  # a list is read from a descriptor
+            file.write(stdin)
+            file.seek(0)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(file))
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
             output.stdout_is_terminal.cache_clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import uuid
 
 import pytest
@@ -115,3 +117,18 @@ def test_a_store_other_than_s3_has_no_buckets(run, box, use_sandbox):
     use_sandbox(box)
     for command in (["buckets"], ["alias", "a", "b"], ["put", "--content-type", "text/plain", __file__, "a"]):
         assert "no S3 store" in run(*command, check=2).err
+
+
+def test_one_signal_ends_the_wait_for_a_list_of_aliases(cli, s3_site, moto_s3, name):
+    client = moto_s3.client()
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": moto_s3.region})
+    client.put_object(Bucket=name, Key="a", Body=b"content")
+    process = cli.start("alias", "--from", "-", "--json", env=s3_site, stdin=subprocess.PIPE)
+    process.stdin.write(f"{name}/a\t{name}/one\n")
+    process.stdin.flush()
+    assert "/one" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143  # the list is still open
+    err = process.communicate()[1]
+    assert "1 file done" in err
+    assert err.count("stopping; ") == err.count("cta-data-direct: stopped") == 1

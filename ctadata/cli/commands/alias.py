@@ -67,21 +67,21 @@ def alias(
     def work(session: Session, reporter: Reporter) -> Summary:
         from ctadata.buckets import Buckets
 
-        pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(manifest or "", session.profile.name)
-        return Buckets(session).alias(pairs, replace=replace, reporter=reporter)
+        pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(session, manifest or "")
+        return Buckets(session).alias(transfer_options.until_stopped(pairs), replace=replace, reporter=reporter)
 
     run_transfer(common, work, RunOutput("alias", json), RunOptions(jobs=jobs, token_file=token_file))
 
 
-def _listed(manifest: str, profile: str) -> Iterator[tuple[str, str]]:
+def _listed(session: Session, manifest: str) -> Iterator[tuple[str, str]]:
     """Yield the pairs `(alias, file)` of a list; UsageError if a line has no alias or names another profile."""
-    for number, line in enumerate(transfer_options.read_names(manifest, null=False), 1):
+    for number, line in enumerate(transfer_options.read_names(manifest, session.stop, null=False), 1):
         file, *names = line.split("\t")
         if not file or not names or "" in names:
             raise UsageError(
                 f"line {number} of the list is not a file and its aliases with tabs between", path=manifest
             )
-        target, *aliases = (_path_at(profile, text) for text in (file, *names))
+        target, *aliases = (_path_at(session.profile.name, text) for text in (file, *names))
         for name in aliases:
             yield name, target
 

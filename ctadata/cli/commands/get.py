@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,9 @@ from ctadata.transfer.report import Reporter, Summary
 from ctadata.transfer.run_receipt import refuse_receipt
 
 if TYPE_CHECKING:
+    from ctadata.entries import Entry
     from ctadata.session import Session
+    from ctadata.transfer.download_target import NamedEntry
 
 
 @expand_groups
@@ -100,13 +103,17 @@ def get(
 
         work = lambda session, reporter: download_with_full_path(session, sources[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
-        listed = None
-        if files_from is not None:
+
+        def read_list(session: Session) -> Iterator[str | Entry | NamedEntry | UsageError] | None:
+            if files_from is None:
+                return None
             from ctadata.cli.listed_files import read_files
 
-            listed = read_files(files_from, null=null, profile=lambda: common.resolve().profile)
+            files = read_files(files_from, session.stop, null=null, profile=lambda: common.resolve().profile)
+            return transfer_options.until_stopped(files)
+
         work = lambda session, reporter: session.get(  # noqa: E731
-            sources, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
+            sources, local, recursive=recursive, listed=read_list(session), rules=rules, reporter=reporter
         )
     if raw_key:
         if recursive or files_from or retry_failed or processes:

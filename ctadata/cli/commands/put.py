@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,9 +133,20 @@ def put(
             raise UsageError(
                 "with --files-from, give at most two paths: the directory that the list starts from, and the target"
             )
-        listed = None if files_from is None else transfer_options.read_names(files_from, null=null, local=True)
+
+        def read_list(session: Session) -> Iterator[str] | None:
+            if files_from is None:
+                return None
+            names = transfer_options.read_names(files_from, session.stop, null=null, local=True)
+            return transfer_options.until_stopped(names)
+
         work = lambda session, reporter: session.put(  # noqa: E731
-            sources, path, recursive=recursive, listed=listed, rules=rules_for(session), reporter=reporter
+            sources,
+            path,
+            recursive=recursive,
+            listed=read_list(session),
+            rules=rules_for(session),
+            reporter=reporter,
         )
     output = run_options.output("put", rules)
     if common.platform:

@@ -73,7 +73,7 @@ def rm(
         targets = list(command_context.find_all(context.session, paths))
         if files_from is not None:
             context.session.is_literal = True
-            names = transfer_options.read_names(files_from, null=null)
+            names = transfer_options.read_names(files_from, context.stop, null=null)
             targets += command_context.find_all(context.session, names)
         failed = [each for each in targets if isinstance(each, CtadataError) and not (force and _is_missing(each))]
         doomed = drop_nested(each for each in targets if not isinstance(each, CtadataError))

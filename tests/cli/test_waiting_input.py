@@ -1,0 +1,125 @@
+"""One signal ends a command that waits for its input: a list that a pipe, a FIFO or a terminal still has to deliver."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from cli.conftest import PATIENCE
+
+WAITING = "--stats", "0.01"
+"""The options of a run whose lines of progress show that it has begun, and so that it waits for its list."""
+
+
+def stop(process, number):
+    """Send one signal to a run that shows its progress; return its exit code and stderr."""
+    assert "elapsed" in process.stderr.readline()
+    process.send_signal(number)
+    process.wait(PATIENCE)  # `communicate` would end the list
+    err = process.communicate()[1]
+    assert err.count("stopping; ") == err.count("cta-data-direct: stopped") == 1
+    assert "Traceback" not in err
+    return process.returncode, err
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """A FIFO that nobody writes to."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+class TestOneSignalEndsTheWaitForAList:
+    @pytest.mark.parametrize(
+        ("words", "number", "code"),
+        [
+            (("get", "out"), signal.SIGINT, 130),
+            (("get", "-0", "out"), signal.SIGTERM, 143),
+            (("put", ".", "lst/users/ada/new"), signal.SIGTERM, 143),
+        ],
+    )
+    def test_a_fifo_without_a_writer(self, at_box, fifo, words, number, code):
+        process = at_box.start(words[0], *WAITING, "--files-from", fifo, *words[1:])
+        assert stop(process, number)[0] == code
+
+    @pytest.mark.parametrize("words", [("get", "out"), ("put", ".", "lst/users/ada/new")])
+    def test_a_pipe_whose_writer_writes_nothing(self, at_box, words):
+        process = at_box.start(words[0], *WAITING, "--files-from", "-", *words[1:], stdin=subprocess.PIPE)
+        assert stop(process, signal.SIGTERM)[0] == 143
+
+    @pytest.mark.parametrize("begun", ['[{"scope": "ctao",\n', '<?xml version="1.0"?>\n', "lst/un"])
+    def test_a_list_that_has_begun_is_not_taken_for_a_damaged_one(self, at_box, fifo, begun):
+        process = at_box.start("get", *WAITING, "--files-from", fifo, "out")
+        with fifo.open("w") as writer:
+            writer.write(begun)
+            writer.flush()
+            code, err = stop(process, signal.SIGTERM)
+        assert code == 143
+        assert "failed" not in err
+        assert "the list" not in err
+
+    def test_what_was_begun_ends_as_on_any_stop(self, at_box, box, place, stalled):
+        box.files.put(f"/{place}/small", b"content")
+        process = at_box.start("get", "--json", "--files-from", "-", "out", stdin=subprocess.PIPE)
+        process.stdin.write(f"{place}/small\n")
+        process.stdin.flush()
+        assert "/small" in process.stdout.readline()
+        process.stdin.write(f"{place}/big\n")
+        process.stdin.flush()
+        assert stalled.reached.wait(PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)  # the list is still open
+        err = process.communicate()[1]
+        assert process.returncode == 143
+        assert "1 file done" in err
+        assert err.count("the same command continues") == 1
+        assert err.count("cta-data-direct: stopped") == 1
+        assert (at_box.cwd / "out" / place / "small").read_bytes() == b"content"
+        assert not (at_box.cwd / "out" / place / "big").exists()
+
+    @pytest.mark.parametrize("words", [("rm", "-f"), ("get",)])
+    def test_ctrl_c_on_a_terminal(self, at_box, box, place, words):
+        terminal = at_box.terminal(*words, "--files-from", "-")
+        terminal.send(f"{place}/missing\n")
+        box.wait_for(lambda seen: seen.target.endswith(f"{place}/missing"), PATIENCE)
+        terminal.send("\x03")
+        assert terminal.end() == 130
+        assert terminal.text.count("stopping; ") == terminal.text.count("cta-data-direct: stopped") == 1
+
+    def test_a_list_on_a_terminal_ends_with_the_terminal(self, at_box, box, place):
+        box.files.put(f"/{place}/a", b"content")
+        terminal = at_box.terminal("get", "--files-from", "-", "out")
+        terminal.send(f"{place}/a\n")
+        box.wait_for(lambda seen: seen.target.endswith(f"{place}/a"), PATIENCE)
+        terminal.hang_up()
+        assert terminal.process.wait(PATIENCE) == 0
+        assert (at_box.cwd / "out" / place / "a").read_bytes() == b"content"
+
+    def test_nothing_of_a_list_that_was_stopped_is_deleted(self, at_box, box, place):
+        box.files.put(f"/{place}/a", b"1")
+        process = at_box.start("rm", "--files-from", "-", stdin=subprocess.PIPE)
+        process.stdin.write(f"{place}/a\n")
+        process.stdin.flush()
+        box.wait_for(lambda seen: seen.target.endswith(f"{place}/a"), PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 143
+        assert box.files.exists(f"/{place}/a")
+
+
+class TestWhatMayBeAList:
+    def test_a_fifo_is_read_as_its_writer_writes(self, at_box, box, place, fifo):
+        for name in "ab":
+            box.files.put(f"/{place}/{name}", name.encode())
+        process = at_box.start("get", "--files-from", fifo, "out")
+        with fifo.open("w") as writer:
+            for name in "ab":  # the second name is written after the first file has been asked for
+                writer.write(f"{place}/{name}\r\n")
+                writer.flush()
+                box.wait_for(lambda seen, name=name: seen.target.endswith(f"{place}/{name}"), PATIENCE)
+        assert process.wait(PATIENCE) == 0
+        assert (at_box.cwd / "out" / place / "b").read_bytes() == b"b"
+
+    def test_a_directory_and_an_endless_line_are_refused(self, at_box, tmp_path):
+        assert "Is a directory" in at_box("get", "--files-from", tmp_path, "out", check=2).err
+        assert "longer than 256 MiB" in at_box("get", "--files-from", "/dev/zero", "out", check=2).err
