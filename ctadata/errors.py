@@ -21,6 +21,7 @@
     ├── PartialFailure               6   some files done, some failed
     │   └── Incomplete               6   a listing lacks some entries
     │       └── Unnameable           6   a listing is complete, but no path can name some of its keys
+    ├── NotDeleted                   6   a name was kept, because it has changed since its deletion was planned
     ├── IntegrityError               7   the bytes differ from what the other side announces
     ├── AlreadyExists                8   the name is taken, and may not be replaced
     ├── NothingMatched               9   a pattern without a match
@@ -178,6 +179,12 @@ class TimedOut(CtadataError):
 
     exit_code = 124
     retryable = True
+
+
+class NotDeleted(CtadataError):
+    """A name was kept, because it or its source has changed since its deletion was planned or asked for."""
+
+    exit_code = 6
 
 
 class IntegrityError(CtadataError):

@@ -301,6 +301,17 @@ class TestRm:
             assert terminal.end() == code
             assert box.files.exists(f"/{tree}/run1") == (answer == "n")
 
+    def test_a_directory_that_grows_at_the_question_is_kept(self, at_box, box, tree):
+        box.files.put(f"/{tree}/run2/x", b"x")
+        terminal = at_box.terminal("rm", "-r", f"{tree}/run1", f"{tree}/run2", columns=200)
+        terminal.expect(r"\[y/N\]")
+        box.files.put(f"/{tree}/run1/new", b"precious")
+        terminal.send("y\n")
+        assert terminal.end() == 6
+        assert "run1: it has changed since the question, so nothing of it was deleted" in terminal.text
+        assert box.files.exists(f"/{tree}/run1/b.h5")
+        assert not box.files.exists(f"/{tree}/run2")
+
     def test_no_input_asks_nothing(self, at_box, box, tree):
         for options, env in ((["--no-input"], {}), ([], {"CTADATA_NO_INPUT": "1"})):
             terminal = at_box.terminal("rm", *options, "-r", f"{tree}/run1", env=env)

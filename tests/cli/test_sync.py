@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from ctadata.sandbox import faults
+
 
 @pytest.fixture
 def run1(box, place):
@@ -105,6 +107,36 @@ class TestDelete:
         assert "1 file failed" not in ended.err
         assert "to try again" not in ended.err  # the same command would do the same
         assert len(local(at_box)) == 4
+
+    def test_a_change_at_the_question_keeps_what_has_changed(self, at_box, run1, extra):
+        terminal = at_box.terminal("sync", "--delete", f":{run1}", "out", columns=200)
+        terminal.expect(r"\[y/N\] ")
+        (extra / "extra").write_bytes(b"precious")
+        (extra / "more" / "new").write_bytes(b"precious")
+        terminal.send("y\n")
+        assert terminal.end() == 6
+        assert "extra: it has changed since the tree was compared, so it was kept" in terminal.text
+        assert "more: it holds a name that is new or was kept, so it was kept" in terminal.text
+        assert local(at_box) == ["out/a", "out/extra", "out/more/new", "out/sub/b"]
+
+    def test_a_name_that_the_source_gets_during_an_upload_stays_on_the_storage(self, at_box, box, place):
+        """The file is put at both sides while another one is sent."""
+        (at_box.cwd / "s").mkdir()
+        (at_box.cwd / "s" / "big").write_bytes(b"big")
+        for name in ("big", "old", "report"):
+            box.files.put(f"/{place}/{name}", b"before", mtime=1e9)
+
+        def put() -> None:
+            (at_box.cwd / "s" / "report").write_bytes(b"new")
+            box.files.put(f"/{place}/report", b"new")
+
+        rule = box.faults.add("pool", "PUT", f"/{place}/*", faults.Meanwhile(put), times=1)
+        ended = at_box("sync", "--delete", "--yes", "s", f":{place}", check=6)
+        assert rule.hits == 1
+        assert "report: the source has it now, so it was kept" in ended.err
+        assert "; 1 name deleted" in ended.err
+        assert box.files.read(f"/{place}/report") == b"new"
+        assert not box.files.exists(f"/{place}/old")
 
     def test_a_directory_that_lists_as_empty(self, at_box, box, run1, extra):
         box.files.mkdir(f"/{run1}/more")

@@ -13,6 +13,7 @@ from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.equality import Compare
+from ctadata.transfer.extraneous import ExtraneousNames
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary
@@ -265,3 +266,245 @@ class TestBoth:
         summary = sync(store, here, update=True)
         assert (summary.done, dict(summary.skips)) == (0, {"equal": 1, "newer at the target": 1})
         assert sync(store, here).done == 1
+
+
+class Counted(MemoryStore):
+    """A store that counts its requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, str]] = []
+
+    def list(self, path):
+        self.asked.append(("list", str(path)))
+        return super().list(path)
+
+    def info(self, path):
+        self.asked.append(("info", str(path)))
+        return super().info(path)
+
+    def open(self, path):
+        self.asked.append(("open", str(path)))
+        return super().open(path)
+
+
+def failures(summary: Summary) -> dict[str, str]:
+    return {str(outcome.remote): outcome.error.what for outcome in summary.failed}
+
+
+AT_SOURCE = "the source has it now, so it was kept"
+CHANGED = "it has changed since the tree was compared, so it was kept"
+NOT_EMPTY = "it holds a name that is new or was kept, so it was kept"
+
+
+class TestWhatChangesDuringTheRun:
+    """The tree changes after it was compared."""
+
+    @pytest.fixture
+    def store(self) -> Counted:
+        store = Counted()
+        for name in ("keep", "sub/keep"):
+            store.write(TOP.join(name.split("/")), Content(b"same", 1e9))
+        return store
+
+    @pytest.fixture(params=[down, up])
+    def sync(self, request):
+        return request.param
+
+    @pytest.fixture
+    def during(self, store, here, sync, monkeypatch):
+        """Sync while `act` is called after the transfers, before the names to delete are counted."""
+
+        def run(act) -> Summary:
+            real = ExtraneousNames.to_delete
+
+            def late(extraneous):
+                act()
+                return real(extraneous)
+
+            monkeypatch.setattr(ExtraneousNames, "to_delete", late)
+            return sync(store, here, Deletion(yes))
+
+        return run
+
+    def at_target(self, store, here, sync, *names):
+        add_here(here, *names) if sync is down else add_there(store, *names)
+
+    def has(self, store, here, sync, name) -> bool:
+        return (here / name).exists() if sync is down else "/top/" + name in remote_names(store)
+
+    def write(self, store, here, at_storage, name, content=b"precious") -> None:
+        if at_storage:
+            store.write(TOP.join(name.split("/")), Content(content, 2e9))
+        else:
+            (here / name).parent.mkdir(exist_ok=True)
+            (here / name).write_bytes(content)
+
+    def test_a_name_that_changes_is_kept_and_an_unchanged_one_is_deleted(self, store, here, sync, during):
+        self.at_target(store, here, sync, "extra", "notes")
+        summary = during(lambda: self.write(store, here, sync is up, "notes"))
+        assert failures(summary) == {"/top/notes": CHANGED}
+        assert (summary.deleted, summary.exit_code) == (1, 6)
+        assert self.has(store, here, sync, "notes")
+        assert not self.has(store, here, sync, "extra")
+
+    def test_a_name_that_comes_to_the_source_is_kept(self, store, here, sync, during):
+        self.at_target(store, here, sync, "extra", "report")
+        summary = during(lambda: self.write(store, here, sync is down, "report"))
+        assert failures(summary) == {"/top/report": AT_SOURCE}
+        assert (summary.deleted, summary.exit_code) == (1, 6)
+        assert self.has(store, here, sync, "report")
+
+    def test_a_new_name_in_a_directory_and_the_directories_above_are_kept(self, store, here, sync, during):
+        self.at_target(store, here, sync, "more/deep/extra", "more/extra")
+        summary = during(lambda: self.write(store, here, sync is up, "more/deep/new"))
+        assert failures(summary) == {"/top/more/deep": NOT_EMPTY, "/top/more": NOT_EMPTY}
+        assert summary.deleted == 2
+        assert self.has(store, here, sync, "more/deep/new")
+
+    def test_a_changed_name_in_a_directory_is_kept(self, store, here, sync, during):
+        self.at_target(store, here, sync, "more/extra", "more/notes")
+        summary = during(lambda: self.write(store, here, sync is up, "more/notes"))
+        assert failures(summary) == {"/top/more/notes": CHANGED, "/top/more": NOT_EMPTY}
+        assert summary.deleted == 1
+
+    def test_a_name_that_changes_at_the_question_is_kept(self, store, here, sync):
+        self.at_target(store, here, sync, "notes", "more/extra")
+
+        def answer(extras, stop) -> bool:
+            self.write(store, here, sync is up, "notes")
+            self.write(store, here, sync is up, "more/new")
+            return True
+
+        summary = sync(store, here, Deletion(answer))
+        assert failures(summary) == {"/top/notes": CHANGED, "/top/more": NOT_EMPTY}
+
+    def test_a_file_that_becomes_a_directory_or_the_reverse_is_kept(self, store, here, sync, during):
+        self.at_target(store, here, sync, "notes", "more/extra")
+
+        def swap() -> None:
+            if sync is down:
+                (here / "notes").unlink()
+                (here / "more" / "extra").rename(here / "moved")
+                (here / "more").rmdir()
+            else:
+                store.delete_tree(TOP / "notes")
+                store.delete_tree(TOP / "more")
+            self.write(store, here, sync is up, "notes/x")
+            self.write(store, here, sync is up, "more")
+
+        summary = during(swap)
+        assert failures(summary)["/top/notes"] == CHANGED
+        assert self.has(store, here, sync, "notes/x")
+        assert self.has(store, here, sync, "more")
+
+    def test_a_name_that_goes_away_counts_as_deleted(self, store, here, sync, during):
+        self.at_target(store, here, sync, "extra", "more/extra")
+
+        def go() -> None:
+            for name in ("extra", "more/extra", "more"):
+                if sync is up:
+                    store.delete(TOP.join(name.split("/")))
+                elif name == "more":
+                    (here / name).rmdir()
+                else:
+                    (here / name).unlink()
+
+        summary = during(go)
+        assert (summary.deleted, failures(summary)) == (3, {})
+
+    def test_each_directory_is_listed_once_more_and_no_name_by_itself(self, store, here, sync):
+        self.at_target(store, here, sync, *(f"{folder}extra{n}" for n in range(9) for folder in ("", "more/")))
+        store.asked.clear()
+        assert sync(store, here, Deletion(yes)).deleted == 19
+        listed = [path for method, path in store.asked if method == "list"]
+        assert sorted(listed) == sorted(
+            ["/top"] * 3 + ["/top/sub"] if sync is down else ["/top", "/top", "/top/sub"] + ["/top/more"] * 2
+        )
+        assert [path for method, path in store.asked if method == "info"] == (["/top"] if sync is down else [])
+
+    def test_nothing_is_asked_if_nothing_is_to_be_deleted(self, store, here, sync):
+        store.asked.clear()
+        sync(store, here, Deletion(yes))
+        with_deletion, store.asked = store.asked, []
+        sync(store, here)
+        assert sorted(with_deletion) == sorted(store.asked)
+
+    def test_a_dry_run_does_not_look_again(self, store, here, sync):
+        self.at_target(store, here, sync, "extra")
+        store.asked.clear()
+        assert sync(store, here, Deletion(yes), dry_run=True).deleted == 1
+        assert [path for method, path in store.asked if method == "list"].count("/top") == 1
+
+    def test_a_second_look_that_fails_deletes_nothing(self, store, here, sync):
+        self.at_target(store, here, sync, "extra")
+
+        def refuse(extras, stop) -> bool:
+            def forbidden(path):
+                raise Forbidden("no", path=str(path))
+
+            store.list = forbidden
+            return True
+
+        summary = sync(store, here, Deletion(refuse))
+        del store.list
+        assert (summary.deleted, failures(summary)) == (0, {"/top/extra": "no"})
+        assert self.has(store, here, sync, "extra")
+
+
+class TestLooks:
+    def test_a_storage_that_lists_as_empty_at_the_end_deletes_nothing(self, store, here):
+        add_here(here, "extra")
+
+        def answer(extras, stop) -> bool:
+            store.list = lambda path: iter(())
+            return True
+
+        summary = down(store, here, Deletion(answer))
+        assert "lists its directory as empty" in failures(summary)["/top/extra"]
+        assert (here / "extra").exists()
+
+    def test_a_file_on_the_storage_that_a_listing_lacks_is_looked_up(self, store, here):
+        add_there(store, "extra")
+
+        def answer(extras, stop) -> bool:
+            store.list = lambda path: iter(())
+            return True
+
+        summary = up(store, here, Deletion(answer))
+        del store.list
+        assert (summary.deleted, remote_names(store)) == (1, ["/top", "/top/keep", "/top/sub", "/top/sub/keep"])
+
+    def test_two_names_of_one_file_are_both_deleted(self, store, here):
+        add_here(here, "one")
+        (here / "two").hardlink_to(here / "one")
+        (here / "sub" / "three").hardlink_to(here / "one")
+        summary = down(store, here, Deletion(yes))
+        assert (summary.deleted, failures(summary)) == (3, {})
+
+    def test_a_change_that_keeps_size_and_mtime_is_noticed(self, store, here):
+        add_here(here, "notes")
+        os.utime(here / "notes", (1e9, 1e9))
+
+        def answer(extras, stop) -> bool:
+            (here / "new").write_bytes(b"EXTRA")
+            os.utime(here / "new", (1e9, 1e9))
+            (here / "new").replace(here / "notes")
+            return True
+
+        assert failures(down(store, here, Deletion(answer))) == {"/top/notes": CHANGED}
+
+    def test_a_name_that_nfc_makes_equal_counts_as_the_source_s(self, store, here):
+        add_there(store, "caf\u00e9")
+
+        def answer(extras, stop) -> bool:
+            add_here(here, "cafe\u0301")
+            return True
+
+        summary = up(store, here, Deletion(answer), normalize=True)
+        assert failures(summary) == {"/top/caf\u00e9": AT_SOURCE}
+
+    @pytest.mark.parametrize(("limit", "words"), [(0, "1 name would be deleted, more than 0")])
+    def test_one_name_is_singular(self, store, here, limit, words):
+        add_here(here, "extra")
+        assert words in str(down(store, here, Deletion(yes, limit=limit)).errors[0])

@@ -14,7 +14,7 @@ from ctadata.cli.entry_lines import short_line
 from ctadata.cli.output import say, write_line
 from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, NotFound, NothingMatched, UsageError
+from ctadata.errors import CtadataError, NotDeleted, NotFound, NothingMatched, UsageError
 from ctadata.namespace.du import Usage, measure_deletion
 from ctadata.namespace.remove import drop_nested, remove, remove_empty
 from ctadata.progress import units
@@ -54,6 +54,9 @@ def rm(
     run of the same rm can delete other files: use --literal in scripts. The
     names of --files-from are never patterns.
 
+    After the question each directory is looked at again. One that has changed
+    meanwhile is kept, and the exit code is 6.
+
     There is no way back. The root of the storage and your home are never
     deleted. If the storage fails in the middle of a directory, a part of it may
     be deleted already.
@@ -85,11 +88,20 @@ def rm(
             raise UsageError(
                 "-r asks before it deletes, but nobody can answer here", hint="--yes deletes without asking"
             )
-        if dry_run or (trees and not yes and not _confirm(context, doomed)):
-            _print_doomed(context, doomed) if dry_run else say("nothing was deleted")
-            raise typer.Exit(0 if dry_run else 1)
+        if dry_run:
+            _print_doomed(context, doomed)
+            raise typer.Exit(0)
+        asks = bool(trees) and not yes
+        usages = _usages(context, doomed) if asks else []
+        if asks and not _confirm(context, doomed, usages):
+            say("nothing was deleted")
+            raise typer.Exit(1)
+        counted = {usage.path: usage for usage in usages}
 
         def delete(entry: Entry) -> None:
+            if asks and entry.is_directory and measure_deletion(store, entry) != counted[entry.path]:
+                what = "it has changed since the question, so nothing of it was deleted"
+                raise NotDeleted(what, hint="give the command again", path=str(entry.path))
             remove(store, entry, recursive=recursive, is_fresh=not trees)  # nobody was asked in between
             if context.verbose:
                 say(f"deleted {short_line(entry)}")
@@ -119,8 +131,7 @@ def _print_doomed(context: CommandContext, doomed: Sequence[Entry]) -> None:
             write_line(f"  with {address}")
 
 
-def _confirm(context: CommandContext, doomed: Sequence[Entry]) -> bool:
-    usages = _usages(context, doomed)
+def _confirm(context: CommandContext, doomed: Sequence[Entry], usages: Sequence[Usage]) -> bool:
     names = [
         line
         for entry, usage in zip(doomed, usages, strict=True)

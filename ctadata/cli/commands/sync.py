@@ -18,8 +18,9 @@ from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import run_transfer
 from ctadata.errors import UsageError
+from ctadata.transfer.extraneous import Extraneous
 from ctadata.transfer.report import Reporter, Summary
-from ctadata.transfer.sync import Deletion, Extraneous
+from ctadata.transfer.sync import Deletion
 
 if TYPE_CHECKING:
     from ctadata.session import Session
