@@ -5,10 +5,11 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctadata.cli.options import Common
 from ctadata.cli.transfer_run import Work
-from ctadata.errors import UsageError
+from ctadata.errors import CtadataError, UsageError
 from ctadata.local_paths import exists, is_directory
 from ctadata.paths import missing_file_error
 from ctadata.printable import escape_unprintable
@@ -16,6 +17,10 @@ from ctadata.transfer.equality import Compare
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record, last_lines, unfinished
 from ctadata.transfer.receipt_retry import retry_receipt
+from ctadata.transfer.report import Reporter, Summary
+
+if TYPE_CHECKING:
+    from ctadata.session import Session
 
 
 def retry_work(common: Common, action: str, receipts: Sequence[str], rules: Rules, folders: Sequence[str]) -> Work:
@@ -40,12 +45,25 @@ def retry_work(common: Common, action: str, receipts: Sequence[str], rules: Rule
                 path=folder,
             )
     allowed = [Path(folder) for folder in folders or ["."]]
-    records = list(unfinished(read_records(common, receipts), action, damaged=damaged))
-    return lambda session, reporter: retry_receipt(session.run(rules, reporter), action, records, allowed)
+    known, errors = read_records(common, receipts)
+    try:
+        records = list(unfinished(known, action, damaged=damaged))
+    except UsageError as error:
+        error.path = escape_unprintable(", ".join(receipts))
+        raise
+
+    def work(session: Session, reporter: Reporter) -> Summary:
+        run = session.run(rules, reporter)
+        run.summary.other_errors += errors
+        return retry_receipt(run, action, records, allowed)
+
+    return work
 
 
-def read_records(common: Common, receipts: Sequence[str]) -> list[Record]:
-    """Return the records of some receipts, and use their profile if the user named none.
+def read_records(common: Common, receipts: Sequence[str]) -> tuple[list[Record], list[CtadataError]]:
+    """Return the records of some receipts, and an error for each receipt with lines that cannot be read.
+
+    If the user named no profile, that of the receipts becomes the one in use.
 
     Args:
         common: The common options.
@@ -55,14 +73,15 @@ def read_records(common: Common, receipts: Sequence[str]) -> list[Record]:
         UsageError: A file is no receipt, or belongs to another profile.
         ConfigError: Other users may have written a file, or the profile of the receipt is not known.
     """
-    records = [record for record, _ in last_lines(expand_patterns(receipts)).records]
+    lines = last_lines(expand_patterns(receipts))
+    records = [record for record, _ in lines.records]
     profiles = {record.profile for record in records}
     if common.profile is None and len(profiles) == 1 and profiles != {common.site} and not common.platform:
         [common.profile] = profiles
     if not profiles <= {common.site}:
         words = f"the receipt is one of the profile {' and '.join(sorted(profiles))}"
         raise UsageError(words, path=", ".join(receipts))
-    return records
+    return records, lines.errors
 
 
 def expand_patterns(texts: Sequence[str]) -> dict[Path, bool]:

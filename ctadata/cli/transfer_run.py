@@ -207,8 +207,8 @@ def print_summary(summary: Summary, seconds: float, output: RunOutput, common: C
             say_raw(counted_line(special))
         elif output.action == "put":
             say(f"{_SPECIAL_FILES} cannot be sent (--skip-special leaves them out and does not count them as failures)")
-    for remark in summary.remarks:
-        say(remark)
+    for line in (*summary.remarks, *map(str, summary.other_errors)):
+        say(line)
     may_succeed = any(map(_may_succeed, summary.errors))
     if summary.failed and may_succeed and not output.dry_run and not common.quiet:
         say(output.retry_hint(common, summary.failed))

@@ -257,8 +257,8 @@ def _expand_collection(
             extraneous.keep_counterparts(target.entry.path, error)
     if extraneous:
         receipt = run.rules.receipt
-        if receipt is not None and is_receipt(receipt, target.local, receipt.name):
-            names.add(receipt.name)  # so that it is not deleted
+        if names and receipt is not None and is_receipt(receipt, target.local, receipt.name):
+            names.add(receipt.name)  # so that it is not deleted; an empty listing stays one
         extraneous.compare(target, names)
 
 

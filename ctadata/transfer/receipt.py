@@ -10,12 +10,13 @@ import json
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ctadata.errors import UsageError
+from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import MAX_CHARACTERS, RemotePath, shorten
 from ctadata.permissions import open_own_file, refuse_untrusted_file
 from ctadata.printable import escape_unprintable
@@ -25,6 +26,9 @@ from ctadata.transfer.report import Outcome, State
 
 SCHEMA = 1
 """Version of the lines; it grows when a field changes its meaning."""
+
+ACTIONS = ("get", "put", "sync", "copy", "verify", "alias")
+"""The actions of lines, also of those that `--json` writes."""
 
 _MAX_LINE = 1 << 20
 """Bytes. A line is shorter: it has two paths of at most `MAX_CHARACTERS`, and words."""
@@ -109,6 +113,10 @@ def _check_beginning(content: bytes, file: Path) -> None:
             raise UsageError("this file is not a receipt, so no line is added to it", path=name)
 
 
+_PIPES = {"get": "it went to standard output", "put": "it came from standard input"}
+_MOVED = (State.DONE, State.SKIPPED, State.KEPT)
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One line of a receipt; the fields have the meaning that they have in `Outcome`.
@@ -139,6 +147,15 @@ class Record:
         return self.action, self.profile, self.path, self.local, self.key
 
     @property
+    def why_not_local(self) -> str:
+        """Why the line names no local file; empty if it names one."""
+        if self.local is not None:
+            return ""
+        if self.state in _MOVED and self.action in _PIPES:
+            return _PIPES[self.action]
+        return "the receipt names no local file for it"
+
+    @property
     def is_undone(self) -> bool:
         """Whether the run did not do what the user asked for this file."""
         return self.state is State.FAILED or (self.state is State.PASSED and bool(self.error))
@@ -150,11 +167,25 @@ class LastLines:
 
     Attributes:
         records: The records, each with its line, in the order of the first lines about each file.
-        incomplete: The number of lines that killed runs have left incomplete.
+        incomplete: The number of lines that cannot be read, for each receipt that has some. Killed runs leave them.
     """
 
     records: Collection[tuple[Record, str]]
-    incomplete: int
+    incomplete: Mapping[Path, int]
+
+    @property
+    def errors(self) -> list[CtadataError]:
+        """An error for each receipt with lines that cannot be read: their files are not known."""
+        return [
+            UsageError(
+                "1 line cannot be read, so its file is not known"
+                if count == 1
+                else f"{count} lines cannot be read, so their files are not known",
+                hint="repeat the command that wrote it; receipts merge leaves such lines out",
+                path=escape_unprintable(str(file)),
+            )
+            for file, count in self.incomplete.items()
+        ]
 
 
 def last_lines(files: Mapping[Path, bool]) -> LastLines:
@@ -171,7 +202,7 @@ def last_lines(files: Mapping[Path, bool]) -> LastLines:
         LocalError: A file cannot be read.
     """
     last: dict[tuple[object, ...], tuple[Record, str]] = {}
-    incomplete, has_text = 0, False
+    incomplete, has_text = Counter[Path](), False
     for file, named in files.items():
         with local_errors(file), file.open(encoding="utf-8", errors="replace") as lines:
             status, what = os.fstat(lines.fileno()), "the lines of this receipt"
@@ -182,7 +213,7 @@ def last_lines(files: Mapping[Path, bool]) -> LastLines:
                 if record is None and line.strip():
                     if line.strip("\0\n")[:1] not in ("", "{"):  # neither a killed run nor a power cut leaves it
                         raise UsageError("this file is not a receipt", path=escape_unprintable(str(file)))
-                    incomplete += 1
+                    incomplete[file] += 1
                 elif record and not _is_older(record, last.get(record.subject)):
                     last[record.subject] = record, line.rstrip("\n")
     if has_text and not last:
@@ -208,14 +239,11 @@ def _read(line: str, place: str) -> Record | None:
     except (ValueError, RecursionError):
         return None
     try:
-        if fields["schema"] != SCHEMA:
-            raise UsageError(
-                f"a receipt of schema {shorten(str(fields['schema']))}, and only {SCHEMA} is known", path=place
-            )
+        _check_schema(fields, place)
         return Record(
-            action=str(fields["action"]),
+            action=_one_of(ACTIONS, fields["action"], "action"),
             profile=str(fields["profile"]),
-            state=State(fields["state"]),
+            state=State(_one_of(list(State), fields["state"], "state")),
             path=RemotePath.parse(_name(fields["path"])),
             local=None if fields["local"] is None else Path(_name(fields["local"])),
             size=_size(fields["size"]),
@@ -229,14 +257,38 @@ def _read(line: str, place: str) -> Record | None:
             ended=_time(fields.get("ended")),
             retries=max(0, _code(fields.get("retries")) or 0),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"this is not a line of a receipt: {shorten(str(error))}", path=place) from error
+    except KeyError as error:
+        raise UsageError(f"this is not a line of a receipt: it has no {error.args[0]}", path=place) from error
+    except ValueError as error:
+        raise UsageError(f"this is not a line of a receipt: {error}", path=place) from error
 
 
-def _name(value: str) -> str:
+def _check_schema(fields: object, place: str) -> None:
+    if not isinstance(fields, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004  (a wrong value in a file)
+    value = fields["schema"]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("its schema is not a whole number")  # noqa: TRY004
+    if value != SCHEMA:
+        raise UsageError(f"a receipt of schema {shorten(str(value))}, and only {SCHEMA} is known", path=place)
+
+
+def _one_of(known: Sequence[str], value: object, name: str) -> str:
+    if value not in known:
+        raise ValueError(f"no receipt has the {name} {shorten(str(value))}")
+    return str(value)
+
+
+def _name(value: object) -> str:
     """Return a path; raise ValueError if no file system can have it."""
-    if "\0" in value or len(os.fsencode(value)) > MAX_CHARACTERS:
-        raise ValueError("a path that no file has")
+    if not isinstance(value, str):
+        raise ValueError("a path in it is not text")  # noqa: TRY004
+    try:
+        is_possible = "\0" not in value and len(os.fsencode(value)) <= MAX_CHARACTERS
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise ValueError("no file can have a path that it names")
     return value
 
 
@@ -251,7 +303,7 @@ def _time(value: object) -> float | None:
 
 def _size(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("a size that no file has")
+        raise ValueError("its size is not a number of bytes")
     return value
 
 
@@ -259,7 +311,8 @@ def unfinished(records: Sequence[Record], action: str, *, damaged: bool) -> Iter
     """Yield the records to try again: failures, and files that may be missing or different by now.
 
     For downloads, these are the files that do not exist any more. For uploads, these are all files that still exist;
-    the plan then decides whether they are on the storage.
+    the plan then decides whether they are on the storage. Bytes from a pipe have no local file, so they always count;
+    bytes that went into one count if they may be damaged.
 
     Args:
         records: The records.
@@ -271,11 +324,14 @@ def unfinished(records: Sequence[Record], action: str, *, damaged: bool) -> Iter
     """
     for record in records:
         if record.action != action:
-            raise UsageError(f"it is the receipt of a {record.action}", hint=f"use {record.action} --retry-failed")
-        exists = record.local is not None and os.path.lexists(record.local)
-        moved = record.state in (State.DONE, State.SKIPPED, State.KEPT)
-        doubtful = exists if action == "put" else damaged or not exists
+            hint = f"use {record.action} --retry-failed" if record.action in _PIPES else ""
+            raise UsageError(f"this is the receipt of a {record.action}", hint=hint)
+        if record.local is None:
+            doubtful = damaged or action == "put"
+        else:
+            exists = os.path.lexists(record.local)
+            doubtful = exists if action == "put" else damaged or not exists
         if record.key and action == "put":
             continue  # the key is on the storage, and no local file belongs to it
-        if record.is_undone or (moved and doubtful):
+        if record.is_undone or (record.state in _MOVED and doubtful):
             yield record

@@ -59,11 +59,14 @@ def receipt_download_targets(
         records: The lines of the receipt.
         folders: The directories that may hold the files; any other file is a failure.
     """
-    seen = set[tuple[RemotePath, Path]]()  # keys that no path can name have the collection above them as path
+    seen = set[tuple[RemotePath, Path | None]]()  # keys that no path can name have the collection above them as path
     for record in records:
-        if record.local is None or (record.path, record.local) in seen:
+        if (record.path, record.local) in seen:
             continue
         seen.add((record.path, record.local))
+        if record.local is None:
+            yield _pipe_error(record)
+            continue
         local = record.local.absolute()
         if ".." in local.parts or not _lies_in(local.parent, folders):
             yield _outside_error(record.path, local)
@@ -73,7 +76,7 @@ def receipt_download_targets(
 
 
 def receipt_upload_sources(
-    records: Iterable[Record], folders: Sequence[Path], *, follow_links: bool = False
+    records: Sequence[Record], folders: Sequence[Path], *, follow_links: bool = False
 ) -> Iterator[UploadSource | InvalidPath]:
     """Yield the sources of the files of a receipt; files of one collection that follow each other are one source.
 
@@ -86,6 +89,7 @@ def receipt_upload_sources(
     def is_tree(local: Path) -> bool:
         return is_directory(local) and (follow_links or not local.is_symlink())
 
+    yield from (_pipe_error(record) for record in records if record.local is None)
     with_local = [(record.path, record.local) for record in records if record.local is not None]
     yield from (_outside_error(path, local) for path, local in with_local if not _lies_in(local, folders))
     inside = (pair for pair in with_local if _lies_in(pair[1], folders))
@@ -100,6 +104,12 @@ def receipt_upload_sources(
 def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
     resolved = Path(os.path.realpath(local))
     return any(resolved.is_relative_to(os.path.realpath(folder)) for folder in folders)
+
+
+def _pipe_error(record: Record) -> InvalidPath:
+    hint = "verify --remote compares what is on the storage" if record.action == "put" else ""
+    what = f"{record.why_not_local}, and cannot be transferred again"
+    return InvalidPath(UsageError(what, hint=hint, path=escape_unprintable(str(record.path))), record.path)
 
 
 def _outside_error(path: RemotePath, local: Path) -> InvalidPath:

@@ -214,6 +214,7 @@ class Summary:
         passed: Outcomes in this state.
         failed: Outcomes in this state.
         remarks: Further sentences for the end.
+        other_errors: Errors that are about no file of the run, such as a receipt that cannot be read in full.
         remote_top: The path on the storage below which all files lie that were moved.
         local_top: The same on this machine.
     """
@@ -232,6 +233,7 @@ class Summary:
     passed: list[Outcome] = field(default_factory=list)
     failed: list[Outcome] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    other_errors: list[CtadataError] = field(default_factory=list)
     remote_top: CommonTop = field(default_factory=CommonTop)
     local_top: CommonTop = field(default_factory=CommonTop)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -277,8 +279,8 @@ class Summary:
 
     @property
     def errors(self) -> Sequence[CtadataError]:
-        """The error of each failure, then of each passed name that counts as a failure."""
-        return [outcome.error for outcome in (*self.failed, *self.passed) if outcome.error]
+        """The error of each failure, then of each passed name that counts as a failure, then the other errors."""
+        return [*(outcome.error for outcome in (*self.failed, *self.passed) if outcome.error), *self.other_errors]
 
     @property
     def exit_code(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import tempfile
@@ -193,7 +194,8 @@ def upload_spooled_file(run: Run, fd: int, status: os.stat_result, target: Remot
         run.names.check(target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
             run.store.mkdir(target.parent)
-    return upload_open_file(run, Rights(), fd, status, Path("-"), target, existing, is_spool=True)
+    outcome = upload_open_file(run, Rights(), fd, status, Path("-"), target, existing, is_spool=True)
+    return dataclasses.replace(outcome, local=None)
 
 
 @contextlib.contextmanager

@@ -74,10 +74,12 @@ def _check(run: Run, record: Record, check: _Check) -> Outcome:
 
 
 def _check_local(run: Run, record: Record) -> str:
-    """Return what was compared; raise IntegrityError, NotFound or LocalError."""
+    """Return what was compared; raise IntegrityError, NotFound or LocalError, or UsageError if there is no file."""
     path = escape_unprintable(str(record.local))
     if record.local is None:
-        return ""
+        raise UsageError(
+            f"it is not verified: {record.why_not_local}", hint="--remote verifies the file on the storage"
+        )
     with local_errors(path):
         try:
             status = os.stat(record.local)  # noqa: PTH116

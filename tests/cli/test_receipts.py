@@ -105,7 +105,7 @@ class TestLines:
         at_box("get", f"{three}/a", "--receipt", "r.jsonl", check=0)
         _, whole = (at_box.cwd / "r.jsonl").read_text().splitlines()
         assert json.loads(whole)["state"] == "done"
-        at_box("verify", "r.jsonl", check=0)
+        at_box("verify", "r.jsonl", check=6)
 
     def test_one_that_cannot_be_written_is_said_and_stops_nothing(self, at_box, three):
         at_box("get", f"{three}/b", "--receipt", "r.jsonl", check=0)
@@ -254,13 +254,18 @@ class TestVerify:
 
     @pytest.mark.parametrize(
         ("text", "words"),
-        [("\n", "is not a receipt"), ("hello\n", "is not a receipt"), ('{"schema": 2}\n', "schema 2"),
-         ('{"schema": 1}\n', "not a line of a receipt"), ('["x"]\n', "not a line of a receipt")],
+        [("\n", "r: this file is not a receipt"), ("hello\n", "r: this file is not a receipt"),
+         ('{"schema": 2}\n', "r:1: a receipt of schema 2, and only 1 is known"),
+         ('{"schema": "1"}\n', "r:1: this is not a line of a receipt: its schema is not a whole number"),
+         ('{"schema": 1}\n', "r:1: this is not a line of a receipt: it has no action"),
+         ('["x"]\n', "r:1: this is not a line of a receipt: it is no JSON object"),
+         ("null\n", "r:1: this is not a line of a receipt: it is no JSON object"),
+         ('\n{"schema": 1, "action": "rm"}\n', "r:2: this is not a line of a receipt: no receipt has the action rm")],
     )  # fmt: skip
     def test_what_is_no_receipt(self, at_box, text, words):
         (at_box.cwd / "r").write_text(text)
-        ended = at_box("verify", "r", check=2)
-        assert words in ended.err
+        for command in (["verify"], ["put", "--retry-failed"], ["receipts", "summary"]):
+            assert at_box(*command, "r", check=2).err == f"cta-data-direct: {words}\n"
 
     def test_that_of_a_task_without_files_has_no_files(self, at_box, three):
         at_box("get", "-r", f"{three}/", "out", "--include", "none", "--receipt", "r.jsonl", check=0)
@@ -291,6 +296,33 @@ class TestVerify:
 
     def test_no_such_receipt(self, at_box):
         assert "no such local file" in at_box("verify", "nothing", check=3).err
+
+    def test_what_went_into_a_pipe_is_not_called_verified(self, at_box, three):
+        at_box("get", f"{three}/a", "-", "--receipt", "r.jsonl", check=0)
+        ended = at_box("verify", "--json", "r.jsonl", check=2)
+        assert f"/{three}/a: it is not verified: it went to standard output (--remote" in ended.err
+        assert ended.err.endswith("cta-data-direct: 1 file failed\n")
+        assert [(row["state"], row["verified"]) for row in map(json.loads, ended.out.splitlines())] == [("failed", "")]
+        at_box("verify", "--remote", "r.jsonl", check=0)
+        assert "nothing to do" in at_box("get", "--retry-failed", "r.jsonl", check=0).err
+        again = at_box("get", "--retry-failed", "r.jsonl", "--checksum", check=2)
+        assert "it went to standard output, and cannot be transferred again" in again.err
+        at_box("get", f"{three}/b", "b", "--receipt", "r.jsonl", check=0)
+        assert "1 file verified (12 B in 0 s); 1 file failed" in at_box("verify", "r.jsonl", check=6).err
+
+    @pytest.mark.parametrize("kind", ["broken", "cut off"])
+    def test_a_line_that_cannot_be_read_counts(self, at_box, got, kind):
+        receipt = at_box.cwd / "r.jsonl"
+        first, *others = receipt.read_text().splitlines(keepends=True)
+        receipt.write_text("".join(["{broken\n", *others] if kind == "broken" else [*others, first[:30]]))
+        for command in (["verify"], ["-q", "verify", "--remote"], ["get", "--checksum", "--retry-failed"]):
+            ended = at_box(*command, "r.jsonl", check=6)
+            assert "r.jsonl: 1 line cannot be read, so its file is not known (repeat the command" in ended.err
+        at_box("receipts", "summary", "r.jsonl", check=6)
+        ended = at_box("get", "--retry-failed", "r.jsonl", check=2)  # nothing else was done
+        assert "r.jsonl: 1 line cannot be read" in ended.err
+        (at_box.cwd / "whole.jsonl").write_text(at_box("receipts", "merge", "r.jsonl", check=0).out)
+        assert "2 files verified" in at_box("verify", "whole.jsonl", check=0).err
 
 
 class TestMending:
@@ -446,8 +478,17 @@ class TestPipes:
         assert "fault" not in process.stderr.read()
 
     def test_in(self, at_box, box, place):
-        at_box("put", "-", f"/{place}/name", stdin=b"from a pipe", check=0)
+        (at_box.cwd / "-").write_bytes(b"another file")
+        at_box("put", "-", f"/{place}/name", "--receipt", "r.jsonl", stdin=b"from a pipe", check=0)
         assert box.files.read(f"/{place}/name") == b"from a pipe"
+        assert lines(at_box)["name"]["local"] is None
+        for more in ([], ["--checksum"]):
+            ended = at_box("put", "--retry-failed", "r.jsonl", *more, check=2)
+            assert f"/{place}/name: it came from standard input, and cannot be transferred again (verify" in ended.err
+            assert "1 file failed" in ended.err
+        assert box.files.read(f"/{place}/name") == b"from a pipe"
+        at_box("verify", "--remote", "r.jsonl", check=0)
+        assert "it is not verified: it came from standard input" in at_box("verify", "r.jsonl", check=2).err
         assert "has no file name" in at_box("put", "-", f"/{place}/", stdin=b"x", check=2).err
 
     def test_without_room_to_keep_it(self, at_box, place):
@@ -633,8 +674,8 @@ class TestSeveral:
 
     def test_a_summary_says_what_it_leaves_out_and_refuses_a_file_that_is_no_receipt(self, at_box, four):
         (at_box.cwd / "torn.jsonl").write_text('{"schema": 1, "pa\n\0\0\0\n')
-        told = at_box("receipts", "summary", "r.*.jsonl", "torn.jsonl", check=0)
-        assert told.err == "cta-data-direct: 2 incomplete lines are left out: killed runs end so\n"
+        told = at_box("receipts", "summary", "r.*.jsonl", "torn.jsonl", check=6)
+        assert re.fullmatch("cta-data-direct: torn.jsonl: 2 lines cannot be read, so their files .*\n", told.err)
         assert told.out == at_box("receipts", "summary", "r.*.jsonl", check=0).out
         (at_box.cwd / "notes.txt").write_text("nothing of a receipt\n")
         refused = at_box("receipts", "summary", "r.*.jsonl", "notes.txt", check=2)

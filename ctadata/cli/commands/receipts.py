@@ -11,9 +11,10 @@ from ctadata.cli import options
 from ctadata.cli.output import say, write_json, write_line
 from ctadata.cli.receipt_plot import check_picture, draw
 from ctadata.cli.receipts import expand_patterns
+from ctadata.errors import PartialFailure
 from ctadata.printable import escape_unprintable
 from ctadata.progress import units
-from ctadata.transfer.receipt import LastLines, last_lines
+from ctadata.transfer.receipt import last_lines
 from ctadata.transfer.receipt_summary import ReceiptSummary, summarize
 from ctadata.transfer.receipt_timeline import read_timeline
 from ctadata.transfer.report import State
@@ -40,7 +41,10 @@ def merge(ctx: typer.Context, receipts: Receipts) -> None:
     lines = last_lines(expand_patterns(receipts))
     for _, line in lines.records:
         write_line(line)
-    _report_incomplete(lines, quiet=common.quiet)
+    count = sum(lines.incomplete.values())
+    if count and not common.quiet:
+        were = "1 incomplete line is" if count == 1 else f"{count} incomplete lines are"
+        say(f"{were} left out: killed runs end so")
 
 
 def summary(
@@ -61,9 +65,10 @@ def summary(
 
     Each file counts once, by the newest line about it. The time is from the
     start of the first file to the end of the last one, over all tasks. --plot
-    needs matplotlib: pip install 'ctadata[plot]'.
+    needs matplotlib: pip install 'ctadata[plot]'. The exit code is 6 if lines of
+    a receipt cannot be read.
     """
-    common = options.begin(ctx)
+    options.begin(ctx)
     if plot is not None:
         check_picture(plot)
     lines = last_lines(expand_patterns(receipts))
@@ -75,13 +80,10 @@ def summary(
         write_json(_as_json(sums))
     else:
         _write(sums)
-    _report_incomplete(lines, quiet=common.quiet)
-
-
-def _report_incomplete(lines: LastLines, *, quiet: bool) -> None:
-    if lines.incomplete and not quiet:
-        were = "1 incomplete line is" if lines.incomplete == 1 else f"{lines.incomplete} incomplete lines are"
-        say(f"{were} left out: killed runs end so")
+    for error in lines.errors:
+        say(str(error))
+    if lines.errors:
+        raise typer.Exit(PartialFailure.exit_code)
 
 
 def _as_json(sums: ReceiptSummary) -> dict[str, object]:

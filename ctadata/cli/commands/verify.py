@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,11 @@ from ctadata.cli.sharing import AtOnce, ShardOption
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.cli.transfer_run import run_transfer
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Reporter, Summary
 from ctadata.transfer.verify_receipt import verify_receipt
+
+if TYPE_CHECKING:
+    from ctadata.session import Session
 
 
 def verify(
@@ -45,17 +49,24 @@ def verify(
 
     Sizes and checksums are compared with those of the transfer. A file whose
     transfer failed counts as damaged. The exit code is 7 if contents differ, 3
-    if files are missing, and 6 if some files are verified and others are not.
+    if files are missing, and 6 if some files are verified and others are not,
+    or if lines of a receipt cannot be read.
     """
     common = options.begin(ctx)
-    records = read_records(common, receipts)
+    records, errors = read_records(common, receipts)
     source = "put" if remote else "get"
     again = [source, *(word for receipt in receipts for word in ("--retry-failed", receipt)), "--checksum"]
     run_options = RunOptions(jobs=jobs, token_file=token_file, shard=shard, at_once=at_once)
     rules = Rules(shard=run_options.sharing.shard)
+
+    def work(session: Session, reporter: Reporter) -> Summary:
+        run = session.run(rules, reporter)
+        run.summary.other_errors += errors
+        return verify_receipt(run, records, remote=remote)
+
     run_transfer(
         common,
-        lambda session, reporter: verify_receipt(session.run(rules, reporter), records, remote=remote),
+        work,
         RunOutput("verify", json, repair=again if {record.action for record in records} == {source} else ()),
         run_options,
     )
