@@ -1,6 +1,7 @@
 """`sync`: its sides, its question, its messages and exit codes."""
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -137,6 +138,27 @@ class TestDelete:
         assert "; 1 name deleted" in ended.err
         assert box.files.read(f"/{place}/report") == b"new"
         assert not box.files.exists(f"/{place}/old")
+
+    def test_the_second_look_is_one_listing_of_each_directory(self, at_box, box, run1):
+        def requests(*sides: str) -> Counter[str]:
+            before = len(box.seen)
+            at_box("sync", "--delete", "--yes", *sides, check=0)
+            return Counter(seen.method for seen in box.seen[before:] if seen.server == "door")
+
+        at_box("sync", f":{run1}", "out", check=0)
+        names = [f"{folder}x{number}" for number in range(9) for folder in ("", "new/", "new/deep/")]
+        up, down = ("out", f":{run1}"), (f":{run1}", "out")
+        alone = requests(*up)
+        for name in names:
+            box.files.put(f"/{run1}/{name}", b"x")
+        # the contents of two directories; three second looks; of each directory its kind and, at dCache, two listings
+        assert requests(*up) - alone == Counter(PROPFIND=2 + 3 + 2 * 3, DELETE=29)
+        alone = requests(*down)
+        for name in names:
+            (at_box.cwd / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+            (at_box.cwd / "out" / name).write_bytes(b"x")
+        # `new` is looked for once for its contents, and once with the names beside it
+        assert requests(*down) - alone == Counter(PROPFIND=2)
 
     def test_a_directory_that_lists_as_empty(self, at_box, box, run1, extra):
         box.files.mkdir(f"/{run1}/more")
