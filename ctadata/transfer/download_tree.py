@@ -256,9 +256,6 @@ def _expand_collection(
         if extraneous:
             extraneous.keep_counterparts(target.entry.path, error)
     if extraneous:
-        receipt = run.rules.receipt
-        if names and receipt is not None and is_receipt(receipt, target.local, receipt.name):
-            names.add(receipt.name)  # so that it is not deleted; an empty listing stays one
         extraneous.compare(target, names)
 
 

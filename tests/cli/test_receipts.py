@@ -190,11 +190,14 @@ class TestItsFile:
         ended = at_box("get", "-r", f"{three}/", ".", "--receipt", "r.jsonl", check=6)
         assert "r.jsonl: it is the receipt of this run" in ended.err
 
-    def test_a_sync_does_not_delete_it(self, at_box, three):
-        at_box("sync", "--delete", "--yes", f":{three}", "out", check=0)
-        for _ in range(2):
-            at_box("sync", "--delete", "--yes", f":{three}", "out", "--receipt", "out/r.jsonl", check=0)
-        assert len((at_box.cwd / "out" / "r.jsonl").read_text().splitlines()) == 6
+    @pytest.mark.parametrize("name", ["out/r.jsonl", "out/logs/r.jsonl"])
+    def test_a_sync_does_not_delete_it(self, at_box, three, name):
+        (at_box.cwd / "out" / "logs").mkdir(parents=True)
+        words = ("sync", "--delete", "--yes", f":{three}", "out", "--receipt", name)
+        assert f"{name}: --delete would delete the receipt of this run" in at_box(*words, check=2).err
+        assert list((at_box.cwd / "out").iterdir()) == [at_box.cwd / "out" / "logs"]
+        at_box(*words, "--exclude", "r.jsonl", check=0)
+        assert len((at_box.cwd / name).read_text().splitlines()) >= 3
 
     @pytest.mark.parametrize("command", [("put", "-r", "t/"), ("sync", "t")])
     def test_a_tree_that_is_sent_is_sent_without_it(self, at_box, box, place, command):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import run_transfer
 from ctadata.errors import UsageError
+from ctadata.namespace.filters import Filters
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.extraneous import Extraneous
 from ctadata.transfer.report import Reporter, Summary
 from ctadata.transfer.sync import Deletion
@@ -86,6 +89,9 @@ def sync(
             "--delete asks before it deletes, but nobody can answer here", hint="--yes deletes without asking"
         )
 
+    if delete and remote_source and rules.receipt:
+        _refuse_receipt_inside(rules.receipt, target, rules.filters)
+
     def work(session: Session, reporter: Reporter) -> Summary:
         def confirm(extras: Sequence[Extraneous], stop: threading.Event) -> bool:
             with reporter.paused():
@@ -101,3 +107,14 @@ def sync(
 
     output = run_options.output("get" if remote_source else "put", rules, [Path(target)])
     run_transfer(common, work, output, run_options, progress)
+
+
+def _refuse_receipt_inside(receipt: Path, target: str, filters: Filters) -> None:
+    """Raise UsageError if `--delete` would delete the receipt of the run."""
+    file, folder = Path(os.path.realpath(receipt)), os.path.realpath(target)
+    if file.is_relative_to(folder) and filters.takes(file.relative_to(folder).parts):
+        raise UsageError(
+            "--delete would delete the receipt of this run: it lies in the target",
+            hint="give --receipt a file elsewhere",
+            path=escape_unprintable(str(receipt)),
+        )
