@@ -90,7 +90,8 @@ def open_own_file(path: Path, flags: int, mode: int = 0o600, *, what: str) -> in
     try:
         fd = open_file(path, flags, mode)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):  # a link, a FIFO without a reader, a directory
+        # a link (Linux may refuse one of another user with EACCES), a FIFO without a reader, a directory
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR) or path.is_symlink():
             raise refusal from None
         raise
     status = os.fstat(fd)

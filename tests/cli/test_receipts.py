@@ -150,7 +150,12 @@ class TestItsFile:
         before = (at_box.cwd / "r.jsonl").read_bytes()
         (at_box.cwd / "link").symlink_to("r.jsonl")
         os.mkfifo(at_box.cwd / "fifo")
-        for name in ("link", "fifo", "/dev/null"):
+        (at_box.cwd / "shared").mkdir()
+        (at_box.cwd / "shared").chmod(0o1777)
+        (at_box.cwd / "shared" / "r").symlink_to(at_box.cwd / "r.jsonl")
+        if os.geteuid() == 0:
+            os.chown(at_box.cwd / "shared" / "r", 65534, 65534, follow_symlinks=False)
+        for name in ("link", "shared/r", "fifo", "/dev/null"):
             ended = at_box("get", f"{three}/a", "aa", "--receipt", name, check=2)
             assert ended.err == f"cta-data-direct: {name}: a receipt must be a regular file of your own\n"
         assert (at_box.cwd / "r.jsonl").read_bytes() == before
