@@ -16,7 +16,7 @@ from ctadata import system
 from ctadata.errors import Stopped
 
 BLOCK = 1 << 16
-"""The largest number of bytes that are read with one call. A pipe holds no more."""
+"""The bytes that a pipe holds (pipe(7))."""
 
 CHECK = 0.2
 """Seconds between two looks at the event that ends a wait."""
@@ -36,12 +36,13 @@ def open_input(path: str | Path) -> Iterator[int]:
         os.close(fd)
 
 
-def read_blocks(fd: int, stop: threading.Event) -> Iterator[bytes]:
+def read_blocks(fd: int, stop: threading.Event, size: int = BLOCK) -> Iterator[bytes]:
     """Yield the bytes of an open file, pipe or terminal, as they come.
 
     Args:
         fd: The descriptor.
         stop: When set, a wait for further bytes ends within a second. On Windows it waits for them.
+        size: The largest number of bytes that are read with one call.
 
     Raises:
         Stopped: `stop` is set.
@@ -54,7 +55,7 @@ def read_blocks(fd: int, stop: threading.Event) -> Iterator[bytes]:
         if not is_ready:
             continue
         try:
-            block = os.read(fd, BLOCK)
+            block = os.read(fd, size)
         except BlockingIOError:  # another reader of the pipe was faster
             continue
         if not block:

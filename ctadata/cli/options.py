@@ -136,12 +136,20 @@ AT_PLATFORM = {
 
 
 def begin(ctx: typer.Context) -> Common:
-    """Return the common options, and start the log that they ask for."""
+    """Return the common options, and start the log that they ask for.
+
+    Raises:
+        ConfigError: The settings come through a pipe, which has none.
+    """
     from ctadata.cli.log import start_log
 
     common = get_common(ctx)
     verbose = 2 if os.environ.get("CTADATA_DEBUG", "0") not in ("", "0") else common.verbose
     start_log(verbose, quiet=common.quiet)
+    if os.environ.get("CTADATA_CONFIG") and not common.platform:
+        from ctadata.config.resolve import read_piped_settings
+
+        read_piped_settings()
     return common
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctadata.errors import ConfigError, UsageError
+from ctadata.local_inputs import open_input, read_blocks
 
 if TYPE_CHECKING:
     from ctadata.service.endpoints import ServiceEndpoints
     from ctadata.session import Session
+
+LONGEST_TOKEN = 1 << 20
+"""The largest token file, in bytes."""
 
 GREETING = """Files on CTA storage, through the JupyterHub: list, get and put, verified.
 
@@ -84,16 +88,20 @@ are powers of 1024. Dates are UTC. The exit code is 0 also if nothing is found.
 """The help of the commands of `cta-data` that work in another way than those of `cta-data-direct`."""
 
 
-def read_endpoints(profile: str | None, token_file: Path | None = None) -> ServiceEndpoints:
+def read_endpoints(
+    profile: str | None, token_file: Path | None = None, stop: threading.Event | None = None
+) -> ServiceEndpoints:
     """Return the addresses of the platform's services, and the token for them, from the environment.
 
     Args:
         profile: The profile that the user named; it must be None.
-        token_file: The file with the token; None takes JUPYTERHUB_API_TOKEN.
+        token_file: The file, or the pipe, with the token; None takes JUPYTERHUB_API_TOKEN.
+        stop: When set, a wait for a pipe ends within a second. None: the caller has blocked no signals.
 
     Raises:
         UsageError: A profile is named, also by `--dev`: the services have none.
-        ConfigError: The token file cannot be read, or is empty.
+        ConfigError: The token file cannot be read, is empty, or is larger than `LONGEST_TOKEN`.
+        Stopped: `stop` is set.
     """
     from ctadata.service.endpoints import ServiceEndpoints
 
@@ -105,12 +113,22 @@ def read_endpoints(profile: str | None, token_file: Path | None = None) -> Servi
     if token_file is None:
         return ServiceEndpoints.now()
     try:
-        token = token_file.read_text(encoding="ascii").strip()
+        token = _read_token(token_file, stop or threading.Event())
     except (OSError, ValueError) as error:
         raise ConfigError(f"the token cannot be read: {error}", path=str(token_file)) from None
     if not token:
         raise ConfigError("the file contains no token", path=str(token_file))
     return ServiceEndpoints.now(token=token)
+
+
+def _read_token(token_file: Path, stop: threading.Event) -> str:
+    text = b""
+    with open_input(token_file) as fd:
+        for block in read_blocks(fd, stop):
+            text += block
+            if len(text) > LONGEST_TOKEN:
+                raise ConfigError(f"a token file has at most {LONGEST_TOKEN >> 20} MiB", path=str(token_file))
+    return text.decode("ascii").strip()
 
 
 def open_platform_session(
@@ -133,7 +151,7 @@ def open_platform_session(
     from ctadata.config.keys import BY_NAME
     from ctadata.service.factory import JOBS, open_session
 
-    endpoints = read_endpoints(profile, token_file)
+    endpoints = read_endpoints(profile, token_file, stop)
     jobs = JOBS
     if "jobs" in overrides:
         try:

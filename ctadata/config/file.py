@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -23,14 +24,19 @@ from pathlib import Path
 
 from ctadata.config.keys import BY_NAME
 from ctadata.errors import ConfigError
+from ctadata.local_inputs import CHECK, open_input
 from ctadata.paths import shorten, user_directory
 from ctadata.permissions import refuse_untrusted_file
+from ctadata.system import wait_for_pipe
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """The form of a profile's name, which is also a file name of the agent."""
 
 MAX_BYTES = 1 << 20
 """The largest settings file, in bytes."""
+
+_PIPES: dict[tuple[int, int], bytes] = {}
+"""The settings that pipes have delivered, by device and inode: a command reads its settings more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ def check_profile_name(name: str) -> str:
 
 
 def read_checked(path: Path, *, named: bool, hint: str) -> str:
-    """Return the text of a file that may decide where the token goes.
+    """Return the text of a file that may decide where the token goes. A pipe is read once, by the first call.
 
     Args:
         path: The path of the file.
@@ -127,14 +133,42 @@ def read_checked(path: Path, *, named: bool, hint: str) -> str:
     Raises:
         OSError: The file cannot be read.
         UnicodeDecodeError: It is not UTF-8.
-        ConfigError: Other users may change it, or it is larger than `MAX_BYTES`.
+        ConfigError: Other users may change it, it is larger than `MAX_BYTES`, or it is a terminal, or a pipe that
+            nobody writes to.
     """
-    with path.open("rb") as file:
-        refuse_untrusted_file(os.fstat(file.fileno()), path, what="these settings", named=named, hint=hint)
-        content = file.read(MAX_BYTES + 1)
+    with open_input(path) as fd:
+        status = os.fstat(fd)
+        refuse_untrusted_file(status, path, what="these settings", named=named, hint=hint)
+        if os.isatty(fd):
+            raise ConfigError("a terminal is no settings file", path=str(path))
+        content = _read_pipe(fd, status, path) if stat.S_ISFIFO(status.st_mode) else _read(fd)
     if len(content) > MAX_BYTES:
         raise ConfigError(f"a settings file has at most {MAX_BYTES >> 20} MiB", path=str(path))
     return content.decode()
+
+
+def _read_pipe(fd: int, status: os.stat_result, path: Path) -> bytes:
+    pipe = (status.st_dev, status.st_ino)
+    if pipe not in _PIPES:
+        content = _read(fd)
+        if not content:
+            raise ConfigError("this is a pipe, and nobody writes to it", hint="name a file", path=str(path))
+        _PIPES[pipe] = content
+    return _PIPES[pipe]
+
+
+def _read(fd: int) -> bytes:
+    content = b""
+    while len(content) <= MAX_BYTES:
+        try:
+            block = os.read(fd, MAX_BYTES + 1 - len(content))
+        except BlockingIOError:  # the writer of a pipe has not written yet
+            wait_for_pipe(fd, CHECK)
+            continue
+        if not block:
+            break
+        content += block
+    return content
 
 
 def _parse(path: Path, text: str) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +160,21 @@ def settings_file(env: Mapping[str, str]) -> Path | None:
         return Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None
     except RuntimeError:  # pathlib knows no such home directory
         raise ConfigError("this home directory is not known", path=f"CTADATA_CONFIG={env['CTADATA_CONFIG']}") from None
+
+
+def read_piped_settings(env: Mapping[str, str] = os.environ) -> None:
+    """Read the settings now if a pipe has them. A command calls this before it blocks the signals that end a wait.
+
+    Raises:
+        ConfigError: The pipe has no settings.
+    """
+    try:
+        path = settings_file(env)
+        is_pipe = path is not None and stat.S_ISFIFO(path.stat().st_mode)
+    except (ConfigError, OSError, ValueError):  # the commands that need settings say so
+        return
+    if is_pipe:
+        load_settings(path)
 
 
 def _choose(name: str | None, env: Mapping[str, str], settings: Settings) -> Value:

@@ -145,6 +145,7 @@ def test_patterns_keep_the_whole_path_too(on_platform: Platform, cta_data) -> No
         (("list", "--login", "lst"), "log in with cta-data-direct"),
         (("get", "-j", "0", "lst/f"), "--jobs"),
         (("list", "--token-file", "nothing"), "the token cannot be read"),
+        (("list", "--token-file", "/dev/zero"), "at most 1 MiB"),
     ],
 )
 def test_what_makes_no_sense_there_is_refused_in_a_line(on_platform: Platform, cta_data, arguments, words) -> None:

@@ -1,8 +1,12 @@
 """One signal ends a command that waits for its input: a list that a pipe, a FIFO or a terminal still has to deliver."""
 
+import contextlib
 import os
+import pathlib
+import select
 import signal
 import subprocess
+import sys
 
 import pytest
 from cli.conftest import PATIENCE
@@ -123,3 +127,68 @@ class TestWhatMayBeAList:
     def test_a_directory_and_an_endless_line_are_refused(self, at_box, tmp_path):
         assert "Is a directory" in at_box("get", "--files-from", tmp_path, "out", check=2).err
         assert "longer than 256 MiB" in at_box("get", "--files-from", "/dev/zero", "out", check=2).err
+
+
+class TestSettingsFromAPipe:
+    def test_a_fifo_without_a_writer_is_refused_at_once(self, cli, fifo):
+        for words in (("list", "lst"), ("config",), ("get", "--files-from", fifo)):
+            refused = cli(*words, env={"CTADATA_CONFIG": str(fifo)}, check=2)
+            assert refused.err.startswith(f"cta-data-direct: {fifo}: this is a pipe, and nobody writes to it")
+            assert len(refused.err.splitlines()) == 1
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_one_signal_ends_the_wait_for_a_writer(self, cli, fifo, number):
+        writer = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writer, b"#" * 4096):
+                pass
+        process = cli.start("list", "lst", env={"CTADATA_CONFIG": str(fifo)})
+        assert select.select([], [writer], [], PATIENCE)[1]  # the command has read, and waits for more
+        process.send_signal(number)
+        assert process.wait(PATIENCE) in (130, -signal.SIGTERM)
+        os.close(writer)
+
+    def test_all_parts_of_a_command_get_the_settings(self, at_box, box, place, fifo):
+        box.files.put(f"/{place}/a", b"content")
+        settings = pathlib.Path(at_box.env["CTADATA_CONFIG"]).read_text()
+        read, write = os.pipe()
+        with open(write, "w") as writer:
+            writer.write(settings)
+        process = at_box.start("doctor", place, env={"CTADATA_CONFIG": f"/dev/fd/{read}"}, pass_fds=[read])
+        os.close(read)
+        assert process.wait(PATIENCE) == 0, process.stderr.read()
+
+    def test_a_terminal_and_a_directory_are_refused(self, cli, tmp_path):
+        terminal = cli.terminal("config", env={"CTADATA_CONFIG": "/dev/tty"})
+        assert terminal.end() == 2
+        assert "a terminal is no settings file" in terminal.text
+        assert "Is a directory" in cli("config", env={"CTADATA_CONFIG": str(tmp_path)}, check=2).err
+
+
+def test_one_signal_ends_the_wait_for_a_file_to_compare(at_box, box, place, fifo):
+    box.files.put(f"/{place}/a", b"content")
+    process = at_box.start("checksum", "--local", fifo, f"{place}/a")
+    with fifo.open("w"):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 143
+
+
+PLATFORM = "import sys; sys.argv[0] = 'cta-data'; from ctadata.__main__ import main; main()"
+
+
+def test_one_signal_ends_the_wait_for_a_token_of_the_platform(tmp_path, fifo):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PLATFORM, "list", "--token-file", str(fifo)],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process, fifo.open("w"):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 143
+
+
+def test_an_endless_text_holds_no_access_key(cli):
+    env = {"CTADATA_KIND": "s3", "CTADATA_ENDPOINT": "https://s3.example.org"}
+    with open("/dev/zero") as zero:
+        process = cli.start("credentials", "import", env=env, stdin=zero)
+    assert process.wait(PATIENCE) == 2
+    assert "holds no access key" in process.stderr.read()

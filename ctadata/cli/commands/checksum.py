@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from ctadata.cli.output import write_json, write_line
 from ctadata.cli.sharing import ShardOption, Sharing
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, UsageError
+from ctadata.local_inputs import open_input, read_blocks
 from ctadata.local_paths import exists
 from ctadata.namespace.digests import get_digest
 from ctadata.paths import missing_file_error
@@ -75,18 +77,18 @@ def _checked_digest(session: Session, entry: Entry, algorithm: str | None, local
     """Return the algorithm and digest that the storage has; IntegrityError if the local file differs."""
     known = get_digest(session.store, entry, algorithm)
     if local is not None:
-        computed = _hash_file(local, known[0])
+        computed = _hash_file(local, known[0], session.stop)
         if computed != known[1]:
             raise IntegrityError(f"{local} differs: {known[0]} {computed} here, {known[1]} there", path=str(entry.path))
     return known
 
 
-def _hash_file(local: Path, algorithm: str) -> str:
+def _hash_file(local: Path, algorithm: str, stop: threading.Event) -> str:
     work = new_hasher(algorithm)
     with local_errors(str(local)):
         if not exists(local):
             raise missing_file_error(str(local))
-        with local.open("rb", buffering=0) as file:
-            while block := file.read(1 << 20):
+        with open_input(local) as fd:
+            for block in read_blocks(fd, stop, 1 << 20):
                 work.update(block)
     return work.hexdigest()

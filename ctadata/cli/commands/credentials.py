@@ -20,6 +20,8 @@ from ctadata.tokens.access_key_text import parse_access_key
 from ctadata.tokens.access_keys import AccessKeys, forget_access_key, save_access_key
 from ctadata.tokens.profile_files import ProfileFiles
 
+LONGEST = 1 << 20
+"""The largest number of characters that are read of a text with an access key."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -42,8 +44,10 @@ def import_credentials(
     profile = _profile(ctx)
     life = None if lifetime is None else seconds_in(lifetime)
     stdin = open_stdin()
-    is_terminal = stdin.isatty()
-    text = read_pasted("paste the credentials (they are not shown), then press Ctrl-D") if is_terminal else stdin.read()
+    if stdin.isatty():
+        text = read_pasted("paste the credentials (they are not shown), then press Ctrl-D")
+    else:
+        text = stdin.read(LONGEST)
     key = parse_access_key(text)
     if key.expires is None and life is not None:
         key = replace(key, expires=time.time() + life)
