@@ -76,6 +76,13 @@ def test_settings_that_no_sandbox_wrote_stay(cli):
     assert mine.read_text() == '[profiles.mine]\ndoor = "https://d"\n'
 
 
+def test_a_fifo_and_a_directory_are_no_file_of_a_sandbox(cli):
+    os.mkfifo(cli.cwd / "fifo")
+    (cli.cwd / "folder").mkdir()
+    for name in ("fifo", "folder"):
+        assert "no sandbox wrote it" in cli("sandbox", "--write-config", name, check=8).err
+
+
 def test_settings_of_a_sandbox_that_was_killed_are_taken_over(cli):
     settings = cli.cwd / "sandbox.toml"
     for end in (signal.SIGKILL, signal.SIGTERM):

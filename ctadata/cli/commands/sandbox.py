@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from ctadata.cli import options
 from ctadata.cli.output import say_raw, write_line
 from ctadata.cli.signals import SIGNALS
 from ctadata.errors import AlreadyExists, CtadataError, LocalError
+from ctadata.local_inputs import open_input
 from ctadata.system import ENDING_SIGNALS, Signals
 
 if TYPE_CHECKING:
@@ -196,8 +198,9 @@ def _written(settings: str, named: Path | None) -> Iterator[Path]:
 
 def _refuse_others(path: Path) -> None:
     """Raise AlreadyExists if the file is not a sandbox's; the file of a sandbox that was killed may be replaced."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-        if not file.readline().startswith(_MARK.encode()):
+    with contextlib.suppress(FileNotFoundError), open_input(path) as fd:
+        is_file, mark = stat.S_ISREG(os.fstat(fd).st_mode), _MARK.encode()
+        if not is_file or os.read(fd, len(mark)) != mark:
             raise AlreadyExists("the file exists, and no sandbox wrote it", hint="choose another name", path=str(path))
 
 
