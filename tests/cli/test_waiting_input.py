@@ -40,14 +40,14 @@ class TestOneSignalEndsTheWaitForAList:
         [
             (("get", "out"), signal.SIGINT, 130),
             (("get", "-0", "out"), signal.SIGTERM, 143),
-            (("put", ".", "lst/users/ada/new"), signal.SIGTERM, 143),
+            (("put", ".", "/lst/users/ada/new"), signal.SIGTERM, 143),
         ],
     )
     def test_a_fifo_without_a_writer(self, at_box, fifo, words, number, code):
         process = at_box.start(words[0], *WAITING, "--files-from", fifo, *words[1:])
         assert stop(process, number)[0] == code
 
-    @pytest.mark.parametrize("words", [("get", "out"), ("put", ".", "lst/users/ada/new")])
+    @pytest.mark.parametrize("words", [("get", "out"), ("put", ".", "/lst/users/ada/new")])
     def test_a_pipe_whose_writer_writes_nothing(self, at_box, words):
         process = at_box.start(words[0], *WAITING, "--files-from", "-", *words[1:], stdin=subprocess.PIPE)
         assert stop(process, signal.SIGTERM)[0] == 143
