@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctadata.errors import ConfigError, UsageError
-from ctadata.local_inputs import open_input, read_blocks
 
 if TYPE_CHECKING:
     from ctadata.service.endpoints import ServiceEndpoints
@@ -123,6 +122,8 @@ def read_endpoints(
 
 def _read_token(token_file: Path, stop: threading.Event) -> str:
     text = b""
+    from ctadata.local_inputs import open_input, read_blocks
+
     with open_input(token_file) as fd:
         for block in read_blocks(fd, stop):
             text += block

@@ -19,7 +19,6 @@ from ctadata.cli.output import PROGRAM, open_stdin
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.sharing import AtOnce, ShardOption, Sharing
 from ctadata.errors import Stopped, UsageError
-from ctadata.local_inputs import open_input, read_blocks
 from ctadata.namespace.filters import Filters
 from ctadata.progress import units
 
@@ -219,6 +218,8 @@ def read_names(file: str, stop: threading.Event, *, null: bool, local: bool = Fa
         UsageError: The list cannot be read, or a line is longer than `LONGEST_LINE`.
         Stopped: `stop` is set.
     """
+    from ctadata.local_inputs import open_input, read_blocks
+
     try:
         with contextlib.nullcontext(open_stdin().fileno()) if file == "-" else open_input(file) as fd:
             for number, line in enumerate(_split(read_blocks(fd, stop), null=null)):

@@ -25,6 +25,7 @@ class Call:
         waited: Seconds spent on waits that do not count for retries: for a slot, or for the issuer.
         sent: Whether the last attempt had reached a server.
         begun: Whether the last attempt had sent or received bytes of a body.
+        repeated: Whether a server may have received the request more than once: it did not answer the first time.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Call:
     waited: float = 0.0
     sent: bool = False
     begun: bool = False
+    repeated: bool = False
 
 
 class Hop(NamedTuple):

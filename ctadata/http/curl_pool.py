@@ -21,7 +21,7 @@ from ctadata import system
 from ctadata.errors import LocalError
 from ctadata.fibers import wait_for_sockets
 from ctadata.http.ca import CaCertificates
-from ctadata.http.messages import Watch
+from ctadata.http.messages import Origin, Watch
 from ctadata.resources import limit_connections, shortage_error
 
 TICK = 0.25
@@ -61,6 +61,7 @@ class CurlHandle:
 
     Attributes:
         curl: The easy handle, on which the caller sets the options of the transfer.
+        origins: The servers that the handle has kept connections to, as far as they have said.
         may_hang: Whether the last transfer failed or was aborted. libcurl may then still look up a name, and `close`
             waits until it has finished.
     """
@@ -69,6 +70,7 @@ class CurlHandle:
         """Create a handle that shares the DNS cache and the TLS sessions of `share`."""
         self.curl = pycurl.Curl()
         self.curl.setopt(pycurl.SHARE, share)
+        self.origins = set[Origin]()
         self.may_hang = False
         self._sockets: dict[int, int] = {}
         self._multi = pycurl.CurlMulti()
@@ -106,6 +108,19 @@ class CurlHandle:
             return (failures[0][1], failures[0][2]) if failures else (pycurl.E_OK, "")
         finally:
             multi.remove_handle(self.curl)
+
+    def may_have_repeated(self, origin: Origin, *, closes: bool) -> bool:
+        """Return whether libcurl may have sent the last request twice.
+
+        libcurl repeats a request by itself if the connection that it had kept ends without an answer.
+
+        Args:
+            origin: The server.
+            closes: Whether the server has said that it closes the connection.
+        """
+        kept = origin in self.origins
+        (self.origins.discard if closes else self.origins.add)(origin)
+        return kept and bool(self.curl.getinfo(pycurl.NUM_CONNECTS))
 
     def round_trip(self) -> float:
         """Return the seconds of one round trip to the server, as the last transfer's connection took them to open.

@@ -177,6 +177,7 @@ class Response:
         headers: The headers.
         body: The first 64 KiB of a body that `accept` did not take.
         hops: The URLs whose redirects led here.
+        was_repeated: Whether the server may also have received an earlier copy of the request, and may still handle it.
     """
 
     method: str
@@ -186,6 +187,7 @@ class Response:
     headers: Headers
     body: bytes = b""
     hops: tuple[str, ...] = ()
+    was_repeated: bool = False
 
     def __repr__(self) -> str:
         """Show the request and the status, without secrets."""

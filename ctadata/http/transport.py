@@ -151,12 +151,16 @@ class Transport:
         handle = pool.acquire()
         try:
             response = exchange.perform(handle)
-        except Interrupted:
-            if call.streams and request.expect is None and not call.sign:
+        except BaseException as error:
+            call.repeated |= exchange.sent
+            if isinstance(error, Interrupted) and call.streams and request.expect is None and not call.sign:
                 # a response may be lost with the connection (XRootD's redirects are), so the next upload waits for it
                 self._expect_seconds.setdefault(request.origin, self.limits.expect)
             raise
         else:
+            closes = response.headers.values.get("connection", "").lower() == "close"
+            call.repeated |= handle.may_have_repeated(request.origin, closes=closes)
+            response.was_repeated = call.repeated
             if not (limiter := self.limiters[request.origin]).is_measured:
                 limiter.note_round_trip(handle.round_trip())
             return response

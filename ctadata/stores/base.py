@@ -167,15 +167,16 @@ class Written:
     Attributes:
         digests: The digests that the store computed over the bytes it received. Empty if it sent none.
         etag: The ETag of the new version. None if the store sent none.
-        checked: The algorithm by which the store itself compared the bytes it received with the bytes sent. Empty if it
-            compared none.
+        checked: The algorithm by which the store compared the bytes received with those sent; empty if by none.
         sent: The digest of the bytes sent, for example `md5:5eb63bbb...`, if the upload computed one. Else empty.
+        was_repeated: Whether the server may still handle an earlier copy of the request, and replace the file.
     """
 
     digests: Mapping[str, str] = field(default_factory=no_checksums, hash=False)
     etag: str | None = None
     checked: str = ""
     sent: str = ""
+    was_repeated: bool = False
 
 
 class Reader(Protocol):
@@ -246,8 +247,7 @@ class Store(Protocol):
         """Upload a file; it replaces a file of the same name unless `new` is True.
 
         The directory above has to exist, or the store makes it. The store reads the source from its first byte to its
-        last, and rewinds it if it has to send it again. It need not check the digest: the caller compares the digest in
-        the answer with its own.
+        last, and rewinds it if it has to send it again. It need not check the digest, because the caller does.
 
         With `new`, the store refuses to replace anything; only a store with `features.atomic_put` can promise this.
 

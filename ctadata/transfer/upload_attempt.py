@@ -21,6 +21,7 @@ from ctadata.errors import (
     CtadataError,
     Forbidden,
     IntegrityError,
+    LoginNeeded,
     NotFound,
     ServerTrouble,
     Stopped,
@@ -83,6 +84,7 @@ class UploadAttempts:
         is_seen: Whether it is known what has the target's name. If not, AlreadyExists is raised if the name is taken.
         tries: Attempts so far.
         stored: The entry of the uploaded file, if it was asked for.
+        is_ours: Whether an attempt has put a damaged file there.
     """
 
     run: Run
@@ -95,6 +97,7 @@ class UploadAttempts:
     is_seen: bool = True
     tries: int = 0
     stored: Entry | None = None
+    is_ours: bool = False
 
     def add_proof(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the proof, the digest and the tag of the file that was sent."""
@@ -139,7 +142,7 @@ class UploadAttempts:
         """
         self.tries += 1
         self.source.rewind()
-        features = self.run.store.features
+        step, features = Step.REPLACE if self.is_ours else step, self.run.store.features
         if features.atomic_put:
             return self._put_in_place(step)
         if not features.can_move:
@@ -150,8 +153,8 @@ class UploadAttempts:
             return self._put_new_name(step)
         temporary = self.target.with_name(temp_names.new_name())
         try:
-            self._write(temporary)
-            return self._move(temporary, step)
+            written = self._write(temporary)
+            return self._verify_again(written, self._move(temporary, step))
         except _MoveRefused as refusal:
             temp_names.name_target_in(refusal.error, temporary, self.target)
             self._remember_refusal(temporary, refusal)
@@ -172,7 +175,7 @@ class UploadAttempts:
         self.source.rewind()
         return self._put_new_name(step)
 
-    def _write(self, path: RemotePath, *, new: bool = False) -> None:
+    def _write(self, path: RemotePath, *, new: bool = False) -> Written:
         """Send the bytes to `path`, and verify them."""
         try:
             written = self.run.store.write(path, self.source, new=new)
@@ -185,6 +188,7 @@ class UploadAttempts:
             raise trouble from error
         self._verify(path, written)
         self.etag, self.sent = written.etag, written.sent
+        return written
 
     def _remember_refusal(self, temporary: RemotePath, refusal: _MoveRefused) -> None:
         """Remember that the token may not move, with one remark; raise Forbidden if this file needs a move."""
@@ -284,6 +288,25 @@ class UploadAttempts:
             return  # the token may write and not look; the server has compared the bytes with the digest sent along
         integrity.check_entry(self.run.store, self.stored, self.source.size)
         self.verified = "size"
+
+    def _verify_again(self, written: Written, step: Step) -> Step:
+        """Return the step. If the request was repeated, a late copy may have emptied the temporary: verify the target.
+
+        Raises:
+            IntegrityError: It has other bytes, or the server cannot say; the upload is to be repeated.
+        """
+        if not written.was_repeated or step in UNMOVED:
+            return step
+        try:
+            self._verify(self.target, Written(sent=written.sent))
+        except (LoginNeeded, Stopped):
+            raise
+        except Forbidden:
+            pass  # the token may write and not look
+        except CtadataError as error:
+            self.is_ours = True
+            raise IntegrityError(f"the file on the storage is not what was sent: {error.what}") from error
+        return step
 
     def _move(self, temporary: RemotePath, step: Step) -> Step:
         """Move the temporary to the final name. If the name was taken since the plan, plan again."""

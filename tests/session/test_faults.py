@@ -1,6 +1,8 @@
 """Faults between client, door and pool, beyond the table of test_fault_matrix.py."""
 
+import contextlib
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from session.conftest import OpenSession
 
 from ctadata import errors
 from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.namespace import NamespaceError
 from ctadata.session import Session
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.report import NullReporter, Outcome
@@ -129,3 +132,36 @@ def test_a_link_that_leads_nowhere_is_not_replaced(box: Sandbox, session: Sessio
         f"{tmp_path}/f: local: a link that leads nowhere stands in the way"
     ]
     assert [path.name for path in tmp_path.iterdir() if path.is_symlink()] == ["f"]
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_late_copy_of_an_upload_that_libcurl_repeats_leaves_no_empty_file(
+    box: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
+    """The door that goes away still handles the first copy, after the second one was verified and before its move."""
+    target, temporary, moving, back = f"{HOME}/late", list[str](), threading.Event(), threading.Event()
+    monkeypatch.setattr(session.store._client, "_sleep", lambda seconds: back.wait(60))  # type: ignore[attr-defined]
+    if old is not None:
+        box.files.put(target, old)
+
+    def restart() -> None:
+        box.stop_door()
+        box.start_door()
+        back.set()
+        assert moving.wait(60)  # the handler goes on then, and creates its entry
+
+    def await_the_first_copy() -> None:
+        temporary[:] = [path for path in box.files.tree(HOME) if ".ctadata-" in path]
+        moving.set()
+        deadline = time.monotonic() + 60
+        with contextlib.suppress(FileNotFoundError, NamespaceError):  # it has just been replaced or removed
+            while box.files.read(temporary[0]) == NEW and time.monotonic() < deadline:
+                threading.Event().wait(0.01)
+
+    (tmp_path / "late").write_bytes(NEW)
+    box.faults.add("door", "PUT", f"{HOME}/*", faults.Meanwhile(restart), times=1)
+    box.faults.add("door", "MOVE", f"{HOME}/*", faults.Meanwhile(await_the_first_copy), times=1)
+    summary = session.put([str(tmp_path / "late")], target)
+    assert (summary.done, [str(error) for error in summary.errors]) == (1, [])
+    assert temporary
+    assert box.files.read(target) == NEW

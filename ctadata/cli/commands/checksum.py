@@ -14,7 +14,6 @@ from ctadata.cli.output import write_json, write_line
 from ctadata.cli.sharing import ShardOption, Sharing
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, UsageError
-from ctadata.local_inputs import open_input, read_blocks
 from ctadata.local_paths import exists
 from ctadata.namespace.digests import get_digest
 from ctadata.paths import missing_file_error
@@ -84,6 +83,8 @@ def _checked_digest(session: Session, entry: Entry, algorithm: str | None, local
 
 
 def _hash_file(local: Path, algorithm: str, stop: threading.Event) -> str:
+    from ctadata.local_inputs import open_input, read_blocks
+
     work = new_hasher(algorithm)
     with local_errors(str(local)):
         if not exists(local):

@@ -20,7 +20,6 @@ from ctadata.cli import options
 from ctadata.cli.output import say_raw, write_line
 from ctadata.cli.signals import SIGNALS
 from ctadata.errors import AlreadyExists, CtadataError, LocalError
-from ctadata.local_inputs import open_input
 from ctadata.system import ENDING_SIGNALS, Signals
 
 if TYPE_CHECKING:
@@ -198,6 +197,8 @@ def _written(settings: str, named: Path | None) -> Iterator[Path]:
 
 def _refuse_others(path: Path) -> None:
     """Raise AlreadyExists if the file is not a sandbox's; the file of a sandbox that was killed may be replaced."""
+    from ctadata.local_inputs import open_input
+
     with contextlib.suppress(FileNotFoundError), open_input(path) as fd:
         is_file, mark = stat.S_ISREG(os.fstat(fd).st_mode), _MARK.encode()
         if not is_file or os.read(fd, len(mark)) != mark:

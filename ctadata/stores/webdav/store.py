@@ -137,7 +137,7 @@ class WebDAVStore:
             raise
         digest = response.headers.values.get("digest")
         digests = parse_digests(digest) if digest and "Want-Digest" in headers else NO_CHECKSUMS
-        return Written(digests, response.headers.values.get("etag"))
+        return Written(digests, response.headers.values.get("etag"), was_repeated=response.was_repeated)
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """Return the digests that the server keeps of a stored file; the request is repeated for 1.5 s at most.
