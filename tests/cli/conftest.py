@@ -10,11 +10,11 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 from cli import json_schemas
@@ -174,7 +174,7 @@ def run(monkeypatch):
 
     def run(*arguments, check=0, stdin=b""):
         out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-        with monkeypatch.context() as patch, tempfile.TemporaryFile() as file:  # a list is read from a descriptor
+        with monkeypatch.context() as patch, TemporaryFile() as file:  # a list is read from a descriptor
             file.write(stdin)
             file.seek(0)
             patch.setattr(sys, "stdin", io.TextIOWrapper(file))
