@@ -246,41 +246,48 @@ class LocalDir:
                     if (part := self._take_up(stem, own, version)) is not None:
                         return part
             part = self._create_hidden(own + SUFFIX)
-            self._begin_journal(part, own, version, [])
+            self._begin_journal(part, own, version)
         return part
 
     def _take_up(self, stem: str, own: str, version: dict[str, Any]) -> PartialFile | None:
-        """Rename a part to a name of this process, and return it; None if it may not be taken. Raises OSError."""
-        name, now = stem + SUFFIX, time.time()
-        system.stat_name(self.fd, stem + resume_journal.SUFFIX)  # without a journal, the part may have just been made
+        """Rename a part to a name of this process, and return it; None if it may not be taken. Raises OSError.
+
+        Its new journal is written before that. So a part has a journal under its name whenever the process ends.
+        """
+        name, old_journal, now = stem + SUFFIX, stem + resume_journal.SUFFIX, time.time()
+        system.stat_name(self.fd, old_journal)  # without a journal, the part may have just been made
         status = system.stat_name(self.fd, name)
         is_whole = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == system.user_id()
         if not is_whole or not self._may_take(stem, name, status.st_mtime, now, has_journal=True):
             return None
-        system.rename(self.fd, name, own + SUFFIX)
-        fd = system.open_file(own + SUFFIX, os.O_RDWR, directory=self.fd)
+        blocks = resume_journal.read_journal(self.fd, old_journal, status.st_size, version)
+        journal = resume_journal.Journal.begin(self.fd, own + resume_journal.SUFFIX, version, blocks)
+        try:
+            with contextlib.suppress(OSError):
+                system.lock(journal.fd)  # so that no other run takes it for what a dead one has left
+            system.rename(self.fd, name, own + SUFFIX)
+            fd = system.open_file(own + SUFFIX, os.O_RDWR, directory=self.fd)
+        except BaseException:
+            journal.close(keep=False)
+            raise
         with contextlib.suppress(OSError):
             system.lock(fd)
-        part = PartialFile(self.path, self.fd, own + SUFFIX, fd)
+        part = PartialFile(self.path, self.fd, own + SUFFIX, fd, blocks, journal)
         try:
-            journal = stem + resume_journal.SUFFIX
-            blocks = resume_journal.read_journal(self.fd, journal, status.st_size, version)
             # bytes after the last block are in no journal, and another version may have had more bytes
             os.ftruncate(fd, blocks[-1].stop if blocks else 0)
-            self._begin_journal(part, own, version, blocks)
             with contextlib.suppress(OSError):
-                system.unlink(self.fd, journal)
+                system.unlink(self.fd, old_journal)
         except BaseException:
             part.remove()
             raise
+        if self._stems is not None:
+            self._stems.add(own)
         return part
 
-    def _begin_journal(
-        self, part: PartialFile, own: str, version: dict[str, Any], blocks: list[resume_journal.Block]
-    ) -> None:
+    def _begin_journal(self, part: PartialFile, own: str, version: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # without a journal, the part is removed at the end
-            part.journal = resume_journal.Journal.begin(self.fd, own + resume_journal.SUFFIX, version, blocks)
-            part.blocks = blocks
+            part.journal = resume_journal.Journal.begin(self.fd, own + resume_journal.SUFFIX, version, [])
             if self._stems is not None:
                 self._stems.add(own)
 

@@ -5,7 +5,10 @@ import errno
 import fcntl
 import itertools
 import os
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -417,3 +420,39 @@ def test_a_part_without_room_for_its_journal_leaves_none(folder: LocalDir, monke
     part = folder.open_resumable_part("f", VERSION)
     part.remove()
     assert os.listdir(folder.path) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ctadata import system
+from ctadata.transfer.local_dir import LocalDir
+from transfer.test_resume_journal import VERSION
+
+rename = system.rename
+
+def kill(directory, name, new_name):
+    if name.endswith(".part") and sys.argv[1] == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(directory, name, new_name)
+    if name.endswith(".part"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+system.rename = kill
+with LocalDir.open(Path(sys.argv[2])) as folder:
+    folder.open_resumable_part("f", VERSION)
+"""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_that_is_killed_while_it_takes_up_a_part_leaves_it_to_the_next(folder: LocalDir, moment: str) -> None:
+    kill(begin(folder))
+    command = [sys.executable, "-c", KILLED, moment, str(folder.path)]
+    tests = str(Path(__file__).parents[1])
+    assert subprocess.run(command, env={**os.environ, "PYTHONPATH": tests}, check=False).returncode == -signal.SIGKILL
+    with LocalDir.open(folder.path) as later:
+        later.remove_stale_parts()
+        part = later.open_resumable_part("f", VERSION)
+        assert part.blocks == HERE
+        part.remove()
+        assert [name for name in os.listdir(folder.path) if name.endswith(".part")] == []
