@@ -88,6 +88,7 @@ def _run_and_report(arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.filename is None and error.errno == errno.ENOENT and _is_working_directory_gone():
             error = FileNotFoundError(error.errno, "the working directory no longer exists", "")
+        # not `resources.is_file_shortage`: to import it may take a file
         is_of_file = error.filename is not None or error.errno in (errno.EMFILE, errno.ENFILE)
         return _report_file_error(error) if is_of_file else _report_stdout_error(error, 0)
     except Exception as error:  # noqa: BLE001  (no traceback reaches the user)

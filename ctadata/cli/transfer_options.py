@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -245,6 +245,18 @@ def _split(blocks: Iterable[bytes], *, null: bool) -> Iterator[bytes]:
         elif size > LONGEST_LINE:
             raise UsageError(f"a line of the list of files is longer than {LONGEST_LINE >> 20} MiB")
     yield b"".join(parts).rstrip(end)
+
+
+def list_reader(
+    file: str | None, read: Callable[[str, threading.Event], Iterable[T]]
+) -> Callable[[threading.Event], Iterator[T] | None]:
+    """Return what reads the list of `--files-from` until a stop; it returns None if there is no list.
+
+    Args:
+        file: The path of the list; None if there is none.
+        read: Read such a list, as `read_names` does.
+    """
+    return lambda stop: None if file is None else until_stopped(read(file, stop))
 
 
 def until_stopped(items: Iterable[T]) -> Iterator[T]:

@@ -35,7 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_BYTES = 1 << 20
 """The largest settings file, in bytes."""
 
-_PIPES: dict[tuple[int, int], bytes] = {}
+_SETTINGS_OF_PIPES: dict[tuple[int, int], bytes] = {}
 """The settings that pipes have delivered, by device and inode: a command reads its settings more than once."""
 
 
@@ -149,15 +149,16 @@ def read_checked(path: Path, *, named: bool, hint: str) -> str:
 
 def _read_pipe(fd: int, status: os.stat_result, path: Path) -> bytes:
     pipe = (status.st_dev, status.st_ino)
-    if pipe not in _PIPES:
+    if pipe not in _SETTINGS_OF_PIPES:
         content = _read(fd)
         if not content:
             raise ConfigError("this is a pipe, and nobody writes to it", hint="name a file", path=str(path))
-        _PIPES[pipe] = content
-    return _PIPES[pipe]
+        _SETTINGS_OF_PIPES[pipe] = content
+    return _SETTINGS_OF_PIPES[pipe]
 
 
 def _read(fd: int) -> bytes:
+    """Read all there is. Unlike `read_blocks`, it ends at once at a FIFO that nobody has opened to write."""
     content = b""
     while len(content) <= MAX_BYTES:
         try:

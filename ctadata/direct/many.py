@@ -85,7 +85,7 @@ def get_many(
         rules = Rules(rate=rate, receipt=file)
         return session.get([os.fspath(base)], os.fspath(local), listed=listed, rules=rules, reporter=reporter)
 
-    return _transfer("get", download_all, [target], executor, at_once, receipt, progress, dev_instance=dev_instance)
+    return _transfer("get", download_all, [target], executor, at_once, file, progress, dev_instance=dev_instance)
 
 
 def put_many(
@@ -133,7 +133,7 @@ def put_many(
         listed, rules = (os.fspath(each) for each in each_path(local)), Rules(rate=rate, receipt=file)
         return session.put([os.fspath(base)], os.fspath(path), listed=listed, rules=rules, reporter=reporter)
 
-    return _transfer("put", upload_all, [], executor, at_once, receipt, progress, dev_instance=dev_instance)
+    return _transfer("put", upload_all, [], executor, at_once, file, progress, dev_instance=dev_instance)
 
 
 def _transfer(
@@ -142,7 +142,7 @@ def _transfer(
     bases: Sequence[Path],
     executor: Workers | None,
     at_once: int | None,
-    receipt: PathText | None,
+    receipt: Path | None,
     progress: Progress | None,
     *,
     dev_instance: bool,
@@ -159,7 +159,7 @@ def _transfer(
         Session.open(resolved) as session,
         nullcontext() if executor is None else run_in_workers(session, BatchTransfer.of(resolved), executor, at_once),
         reporter_for(progress) as shown,
-        recording(shown, None if receipt is None else Path(receipt), writer) as reporter,
+        recording(shown, receipt, writer) as reporter,
     ):
         summary = work(session, reporter)
     if summary.errors:

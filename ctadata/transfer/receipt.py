@@ -113,7 +113,7 @@ def _check_beginning(content: bytes, file: Path) -> None:
             raise UsageError("this file is not a receipt, so no line is added to it", path=name)
 
 
-_PIPES = {"get": "it went to standard output", "put": "it came from standard input"}
+_WITHOUT_FILE = {"get": "it went to standard output", "put": "it came from standard input"}
 _MOVED = (State.DONE, State.SKIPPED, State.KEPT)
 
 
@@ -151,8 +151,8 @@ class Record:
         """Why the line names no local file; empty if it names one."""
         if self.local is not None:
             return ""
-        if self.state in _MOVED and self.action in _PIPES:
-            return _PIPES[self.action]
+        if self.state in _MOVED and self.action in _WITHOUT_FILE:
+            return _WITHOUT_FILE[self.action]
         return "the receipt names no local file for it"
 
     @property
@@ -324,7 +324,7 @@ def unfinished(records: Sequence[Record], action: str, *, damaged: bool) -> Iter
     """
     for record in records:
         if record.action != action:
-            hint = f"use {record.action} --retry-failed" if record.action in _PIPES else ""
+            hint = f"use {record.action} --retry-failed" if record.action in _WITHOUT_FILE else ""
             raise UsageError(f"this is the receipt of a {record.action}", hint=hint)
         if record.local is None:
             doubtful = damaged or action == "put"

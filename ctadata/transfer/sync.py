@@ -20,13 +20,9 @@ from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.equality import Compare
-from ctadata.transfer.extraneous import (
-    Extraneous,
-    ExtraneousNames,
-    LocalExtraneous,
-    RemoteExtraneous,
-    SecondLook,
-)
+from ctadata.transfer.extraneous import Extraneous, ExtraneousNames, SecondLook
+from ctadata.transfer.extraneous_local import LocalExtraneous
+from ctadata.transfer.extraneous_remote import RemoteExtraneous
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.report import Outcome, State, Summary, TooManyDeletions
 from ctadata.transfer.run import Run, Task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -104,16 +105,14 @@ def get(
         work = lambda session, reporter: download_with_full_path(session, sources[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
 
-        def read_list(session: Session) -> Iterator[str | Entry | NamedEntry | UsageError] | None:
-            if files_from is None:
-                return None
+        def read_list(file: str, stop: threading.Event) -> Iterator[str | Entry | NamedEntry | UsageError]:
             from ctadata.cli.listed_files import read_files
 
-            files = read_files(files_from, session.stop, null=null, profile=lambda: common.resolve().profile)
-            return transfer_options.until_stopped(files)
+            return read_files(file, stop, null=null, profile=lambda: common.resolve().profile)
 
+        read = transfer_options.list_reader(files_from, read_list)
         work = lambda session, reporter: session.get(  # noqa: E731
-            sources, local, recursive=recursive, listed=read_list(session), rules=rules, reporter=reporter
+            sources, local, recursive=recursive, listed=read(session.stop), rules=rules, reporter=reporter
         )
     if raw_key:
         if recursive or files_from or retry_failed or processes:

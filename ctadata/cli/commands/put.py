@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,18 +133,14 @@ def put(
             raise UsageError(
                 "with --files-from, give at most two paths: the directory that the list starts from, and the target"
             )
-
-        def read_list(session: Session) -> Iterator[str] | None:
-            if files_from is None:
-                return None
-            names = transfer_options.read_names(files_from, session.stop, null=null, local=True)
-            return transfer_options.until_stopped(names)
-
+        read = transfer_options.list_reader(
+            files_from, functools.partial(transfer_options.read_names, null=null, local=True)
+        )
         work = lambda session, reporter: session.put(  # noqa: E731
             sources,
             path,
             recursive=recursive,
-            listed=read_list(session),
+            listed=read(session.stop),
             rules=rules_for(session),
             reporter=reporter,
         )
