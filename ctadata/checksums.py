@@ -31,6 +31,7 @@ OF_PARTS = "-of-parts/"
 before it, and the bytes of a part after it.
 """
 
+_PARTS = re.compile(f"(.+){OF_PARTS}([1-9][0-9]{{0,14}})")
 _MODULUS = 65521  # the largest prime below 2**16, RFC 1950 section 8.2
 
 
@@ -108,8 +109,8 @@ class PartsDigest:
         self._new = functools.partial(new_hasher, algorithm)
         self._size = size
         self._room = size
-        self._part = self._new()
-        self._parts: list[bytes] = []
+        self._part, self._whole = self._new(), self._new()
+        self._count = 0
 
     def update(self, block: bytes | memoryview) -> None:
         """Add the next bytes."""
@@ -124,20 +125,24 @@ class PartsDigest:
 
     def hexdigest(self) -> str:
         """Return the digest of all bytes; `update` may not be called afterwards."""
-        if self._room != self._size or not self._parts:
+        if self._room != self._size or not self._count:
             self._end()
-        whole = self._new()
-        whole.update(b"".join(self._parts))
-        return f"{whole.hexdigest()}-{len(self._parts)}"
+        return f"{self._whole.hexdigest()}-{self._count}"
 
     def _end(self) -> None:
-        self._parts.append(bytes.fromhex(self._part.hexdigest()))
+        self._whole.update(bytes.fromhex(self._part.hexdigest()))
+        self._count += 1
         self._part, self._room = self._new(), self._size
 
 
 def parts_algorithm(algorithm: str, size: int) -> str:
     """Return the name of `PartsDigest`'s algorithm."""
     return f"{algorithm}{OF_PARTS}{size}"
+
+
+def is_of_parts(algorithm: str) -> bool:
+    """Return whether this is a name of `PartsDigest`'s algorithm, with a size of the parts above 0."""
+    return _PARTS.fullmatch(algorithm) is not None
 
 
 class _Hashlib:
@@ -156,9 +161,8 @@ def new_hasher(algorithm: str) -> Hasher:
         KeyError: The algorithm is neither.
         ConfigError: The algorithm needs a library that is not installed.
     """
-    base, of_parts, size = algorithm.partition(OF_PARTS)
-    if of_parts:
-        return PartsDigest(base, int(size))
+    if parts := _PARTS.fullmatch(algorithm):
+        return PartsDigest(parts[1], int(parts[2]))
     if algorithm == "adler32":
         return Adler32()
     return _Crc(algorithm) if algorithm in _CRC_DIGITS else _Hashlib(algorithm)
@@ -236,10 +240,11 @@ def strongest_digest(digests: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the algorithm and the value of the strongest digest that this module can compute, else None."""
     best: tuple[int, str, str] | None = None
     for name, digest in digests.items():
-        base, of_parts, _ = name.partition(OF_PARTS)
+        parts = _PARTS.fullmatch(name)
+        base = parts[1] if parts else name
         if base not in STRONGEST_FIRST or (base in _IN_AWSCRT and not _is_computable(base)):
             continue
-        rank = 2 * STRONGEST_FIRST.index(base) + bool(of_parts)
+        rank = 2 * STRONGEST_FIRST.index(base) + bool(parts)
         if best is None or rank < best[0]:
             best = rank, name, digest
     return best and best[1:]

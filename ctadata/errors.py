@@ -321,6 +321,11 @@ class Unnameable(Incomplete):
         super().__init__(failures, done, count=count, path=path)
         self.counterparts = counterparts
 
+    @property
+    def code(self) -> int:
+        """The exit code of a command that lists. It is 6, because all other entries are there."""
+        return self.exit_code
+
     def _summary(self) -> str:
         return f"{self.count} of its keys could not be listed"
 

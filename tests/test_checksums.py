@@ -67,6 +67,13 @@ def test_an_unknown_algorithm() -> None:
         new_hasher("unixsum")
 
 
+@pytest.mark.parametrize("size", ["0", "00", "-1", "x", "", "8x", "9" * 400])
+def test_parts_without_a_size_prove_nothing(size: str) -> None:
+    assert strongest_digest({f"md5-of-parts/{size}": "3", "adler32": "4"}) == ("adler32", "4")
+    with pytest.raises(KeyError):
+        new_hasher(f"md5-of-parts/{size}")
+
+
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_the_adler32_of_two_pieces_put_together(first: bytes, second: bytes) -> None:
     assert adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)

@@ -8,7 +8,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from ctadata.errors import ServerTrouble, Untrusted
 from ctadata.http.messages import Origin, Response, resolve_location, split_url
-from ctadata.http.redaction import redact
+from ctadata.http.redaction import sanitize
 
 MAX_HOPS = 5
 
@@ -155,4 +155,4 @@ def forwarded_headers(
 
 def too_many_redirects(hops: tuple[str, ...], status: int) -> ServerTrouble:
     """Return the error after `MAX_HOPS` redirects."""
-    return ServerTrouble(f"more than {MAX_HOPS} redirects, the last from {redact(hops[-1])}", status=status)
+    return ServerTrouble(f"more than {MAX_HOPS} redirects, the last from {sanitize(hops[-1])}", status=status)

@@ -64,13 +64,18 @@ class SecondLook:
 
 
 class ExtraneousNames(abc.ABC):
-    """The extraneous names that were found, and the names that keys without a path protect."""
+    """The extraneous names that were found, and the names that keys without a path protect.
+
+    Attributes:
+        untrusted: The number of collections that list as empty, and because of which nothing is deleted.
+    """
 
     _is_local = False
 
     def __init__(self, run: Run, trust_empty: bool = False) -> None:
         """Start without names."""
         self.run, self.trust_empty = run, trust_empty
+        self.untrusted = 0
         self._found: list[Extraneous] = []
         self._error: CtadataError | None = None
         self._kept_names, self._kept_trees = set[tuple[str, ...]](), set[tuple[str, ...]]()
@@ -93,6 +98,11 @@ class ExtraneousNames(abc.ABC):
         return path.parts in self._kept_names or any(
             path.parts[:depth] in self._kept_trees for depth in range(len(path.parts))
         )
+
+    def _distrust(self) -> None:
+        """Count a collection that lists as empty."""
+        with self._lock:
+            self.untrusted += 1
 
     def to_delete(self) -> Iterator[Extraneous]:
         """Yield all names to delete, the contents of a directory before the directory.

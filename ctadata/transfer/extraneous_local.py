@@ -36,8 +36,11 @@ class LocalExtraneous(ExtraneousNames):
             target: The collection and its local directory.
             names: All names of the collection.
         """
+        extraneous = _folder(target.entry.path, target.inside, target.base, target.parts, names)
         if names or self.trust_empty:
-            self._add(_folder(target.entry.path, target.inside, target.base, target.parts, names))
+            self._add(extraneous)
+        elif any(True for _ in extraneous):
+            self._distrust()
 
     def _entries_below(self, item: Extraneous) -> list[Extraneous]:
         return list(_folder(item.remote, item.inside, item.base, (*item.parts, item.remote.name)))

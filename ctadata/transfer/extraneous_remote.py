@@ -45,7 +45,10 @@ class RemoteExtraneous(ExtraneousNames):
         except Unnameable as error:
             self.run.fail(error, item.remote)
             self.keep_counterparts(item.remote, error)
-        return entries if entries or self.trust_empty else None
+        if entries or self.trust_empty:
+            return entries
+        self._distrust()
+        return None
 
     def look_again(self, items: Sequence[Extraneous]) -> SecondLook:
         """List the local directory and the collection."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from ctadata.checksums import OF_PARTS, is_of_parts
 from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import MAX_CHARACTERS, RemotePath, shorten
 from ctadata.permissions import open_own_file, refuse_untrusted_file
@@ -247,7 +248,7 @@ def _read(line: str, place: str) -> Record | None:
             path=RemotePath.parse(_name(fields["path"])),
             local=None if fields["local"] is None else Path(_name(fields["local"])),
             size=_size(fields["size"]),
-            digest=str(fields["digest"]),
+            digest=_digest(fields["digest"]),
             etag=None if fields["etag"] is None else str(fields["etag"]),
             error=str(fields["error"] or ""),
             why=str(fields.get("why") or ""),
@@ -299,6 +300,14 @@ def _code(value: object) -> int | None:
 def _time(value: object) -> float | None:
     is_time = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if is_time else None  # type: ignore[arg-type]
+
+
+def _digest(value: object) -> str:
+    """Return a digest; raise ValueError if it is one of parts of no size."""
+    algorithm, _, _ = (digest := str(value)).partition(":")
+    if OF_PARTS in algorithm and not is_of_parts(algorithm):
+        raise ValueError("its digest has no size of the parts")
+    return digest
 
 
 def _size(value: object) -> int:

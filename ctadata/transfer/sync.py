@@ -112,6 +112,9 @@ def _delete(run: Run, extraneous: ExtraneousNames, deletion: Deletion, top: Remo
     except CtadataError as error:
         run.fail(error, top)
         return run.summary
+    if count := extraneous.untrusted:
+        what = "1 directory that lists" if count == 1 else f"{count} directories that list"
+        run.summary.remarks.append(f"nothing was deleted because of {what} as empty; --delete-empty trusts that")
     if names and not run.rules.dry_run and not deletion.confirm(names, run.stop):
         run.summary.remarks.append("nothing was deleted")
         return run.summary

@@ -266,6 +266,11 @@ class TestVerify:
          ('{"schema": 2}\n', "r:1: a receipt of schema 2, and only 1 is known"),
          ('{"schema": "1"}\n', "r:1: this is not a line of a receipt: its schema is not a whole number"),
          ('{"schema": 1}\n', "r:1: this is not a line of a receipt: it has no action"),
+         (
+             '{"schema": 1, "action": "get", "profile": "p", "state": "done", "path": "a", "local": "a", "size": 1, '
+             '"digest": "md5-of-parts/0:00"}\n',
+             "r:1: this is not a line of a receipt: its digest has no size of the parts",
+         ),
          ('["x"]\n', "r:1: this is not a line of a receipt: it is no JSON object"),
          ("null\n", "r:1: this is not a line of a receipt: it is no JSON object"),
          ('\n{"schema": 1, "action": "rm"}\n', "r:2: this is not a line of a receipt: no receipt has the action rm")],

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from ctadata.checksums import new_hasher, strongest_digest
 from ctadata.cli.entry_lines import Columns, entry_as_json, long_cells, short_line
 from ctadata.config.resolve import resolve_profile
 from ctadata.entries import Entry, Kind
@@ -357,6 +358,7 @@ RECORD = {
     "exit_code": 5,
 }
 RECEIPT = (json.dumps(RECORD) + "\n" + json.dumps({**RECORD, "state": "done", "local": None}) + "\n").encode()
+RECEIPT_OF_PARTS = (json.dumps({**RECORD, "digest": "md5-of-parts/8:00-2"}) + "\n").encode()
 
 
 def receipt(content: bytes) -> None:
@@ -364,6 +366,11 @@ def receipt(content: bytes) -> None:
     file.write_bytes(content)
     for record in read_receipt(file):
         str(record.path)
+        algorithm, _, digest = record.digest.partition(":")
+        if best := strongest_digest({algorithm: digest}):
+            hasher = new_hasher(best[0])
+            hasher.update(content)
+            hasher.hexdigest()
 
 
 VERSION = resume_journal.version_of(Entry(HERE, Kind.FILE, 100_000_000, NOW, '"1"'))
@@ -428,7 +435,7 @@ PARSERS: Mapping[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "redirect": (redirect, LOCATIONS),
     "date": (date, DATES),
     "settings": (settings, SETTINGS),
-    "receipt": (receipt, [RECEIPT]),
+    "receipt": (receipt, [RECEIPT, RECEIPT_OF_PARTS]),
     "journal": (notes, [JOURNAL]),
     "path": (path, PATHS),
 }

@@ -21,6 +21,7 @@ from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
 
 TOP = RemotePath(("top",))
+ONE_EMPTY = "1 directory that lists as empty; --delete-empty trusts that"
 asked: list[list[str]] = []
 
 
@@ -132,6 +133,7 @@ class TestDown:
         store.list = spy
         summary = down(store, here, Deletion(yes))
         assert (summary.deleted, summary.empty) == (0, 1)
+        assert summary.remarks == [f"nothing was deleted because of {ONE_EMPTY}"]
         assert listed.count("/top/sub2") == 2
         assert (here / "sub2" / "one").exists()
         trusted = down(store, here, Deletion(yes, trust_empty=True))
@@ -180,6 +182,7 @@ class TestUp:
         store.mkdir(TOP / "more" / "unreadable")
         summary = up(store, here, Deletion(yes))
         assert (summary.deleted, summary.empty) == (1, 1)
+        assert summary.remarks == [f"nothing was deleted because of {ONE_EMPTY}"]
         assert "/top/more/unreadable" in remote_names(store)
         assert up(store, here, Deletion(yes, trust_empty=True)).deleted == 2
 

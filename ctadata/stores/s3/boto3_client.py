@@ -15,12 +15,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from ctadata.errors import ConfigError, UsageError
+from ctadata.errors import ConfigError, ServerTrouble, UsageError
 from ctadata.http.messages import Response, split_url
+from ctadata.http.redaction import sanitize
 from ctadata.stores.s3.address import Endpoint, Name
 from ctadata.stores.s3.errors import error_of_code
 
 _BOTO3_HEADERS = ("user-agent", "host", "content-length", "expect", "amz-sdk", "x-amz-user-agent", "accept-encoding")
+
+
+_REQUIRED = {
+    "Buckets": ("Name",),
+    "DeleteMarkers": ("Key", "VersionId"),
+    "Errors": ("Key",),
+    "Parts": ("PartNumber", "Size", "ETag"),
+    "TagSet": ("Key", "Value"),
+    "Uploads": ("Key", "UploadId"),
+    "Versions": ("Key", "VersionId"),
+}
+"""The lists of answers, and what each of their members must have to be of use."""
 
 
 def parse_request(request: Any) -> tuple[Name, str, bytes | None]:
@@ -63,18 +76,32 @@ def headers_to_send(prepared: Mapping[str, Any], body: bytes | None, *, signed: 
 def call_operation(operation: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Call an operation of boto3, and translate the errors that boto3 itself raises.
 
-    boto3 raises for an error in the body of a 200 response, and for arguments that make no valid request.
+    boto3 raises for an error in the body of a 200 response, for one that it cannot parse, and for arguments that make no
+    valid request.
+
+    Raises:
+        ServerTrouble: The answer cannot be parsed, or a member of a list in it lacks what it must have.
+        UsageError: The arguments make no valid request.
+        CtadataError: The error of the answer.
     """
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
-        return operation(**arguments)
+        answer = operation(**arguments)
     except ClientError as error:
         fields = error.response.get("Error", {})
         # such a 200 answers an operation that writes, and the operation changed nothing
         raise error_of_code(str(fields.get("Code", "")), str(fields.get("Message", "")), 500, "POST") from None
     except BotoCoreError as error:
         raise UsageError(f"boto3 cannot build the request: {error}") from None
+    except (ResponseParserError, ValueError) as error:
+        raise ServerTrouble(f"the answer cannot be read: {sanitize(str(error))}") from None
+    for each, names in _REQUIRED.items():
+        for member in answer.get(each, ()):
+            if lacking := [name for name in names if name not in member]:
+                raise ServerTrouble(f"the answer is no valid one: a member of {each} has no {lacking[0]}")
+    return answer
 
 
 class _RawBody:

@@ -339,10 +339,12 @@ def _find_resumable(
             is_ours = each.fits(source, size) and (journal is None or each.id == own)
             if is_ours and (whole_md5 or each.begins_like(source, size)):
                 return upload, True
-            if time.time() - each.changed > STALE_AFTER:
+            if each.changed is not None and time.time() - each.changed > STALE_AFTER:
                 upload.abort()
-    except (TemporaryError, TimedOut, ConfigError, Stopped):  # without boto3 the parts cannot be joined
-        raise
+    except (TemporaryError, TimedOut, ConfigError, Stopped) as error:  # without boto3 the parts cannot be joined
+        if not isinstance(error, ServerTrouble) or error.status:
+            raise
+        return None, False  # the server lists what nobody can read: send all of the file
     except CtadataError:  # the key may not list uploads, or the server cannot: send all of the file
         return None, False
     return None, True

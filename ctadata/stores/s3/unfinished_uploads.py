@@ -37,12 +37,12 @@ class UnfinishedUpload:
     Attributes:
         id: The server's name of the upload.
         stored: The parts that the server has, by number.
-        changed: When it last changed, in seconds since 1970.
+        changed: When it last changed, in seconds since 1970; None if the server does not tell.
     """
 
     id: str
     stored: Mapping[int, StoredPart]
-    changed: float
+    changed: float | None
 
     def fits(self, source: Source, size: int) -> bool:
         """Return whether there are parts, and all have the size of a part of the source, `size` bytes or the rest."""
@@ -69,11 +69,12 @@ def list_unfinished(connection: Connection, name: Name) -> Iterator[UnfinishedUp
         if each["Key"] != name.key:
             continue
         stored: dict[int, StoredPart] = {}
-        changed = each["Initiated"].timestamp()
+        moments = [each.get("Initiated")]
         for part in list_parts(connection, name, each["UploadId"]):
             stored[part["PartNumber"]] = StoredPart(part["Size"], part["ETag"])
-            changed = max(changed, part["LastModified"].timestamp())
-        yield UnfinishedUpload(each["UploadId"], stored, changed)
+            moments.append(part.get("LastModified"))
+        known = [moment.timestamp() for moment in moments if moment]
+        yield UnfinishedUpload(each["UploadId"], stored, max(known, default=None))
 
 
 def list_parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]:

@@ -385,6 +385,39 @@ def test_a_completion_whose_answer_was_lost_is_recognized_by_the_tag(store, stub
     assert get(store, A) == CONTENT
 
 
+PART_1 = f"<Part><PartNumber>1</PartNumber><Size>{PART}</Size><ETag>%s</ETag>%s</Part>"
+TAG_1 = hashlib.md5(PARTS[0]).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("parts", "numbers"),
+    [
+        pytest.param(PART_1 % (TAG_1, ""), [2, 3], id="without a time"),
+        pytest.param(PART_1.replace("<ETag>%s</ETag>%s", ""), [1, 2, 3], id="without a tag"),
+        pytest.param(PART_1 % (TAG_1, "<LastModified>soon</LastModified>"), [1, 2, 3], id="no time"),
+        pytest.param(PART_1.replace("<PartNumber>1<", "<PartNumber>one<") % (TAG_1, ""), [1, 2, 3], id="no number"),
+    ],
+)
+def test_a_list_of_parts_that_lacks_something(store, stub, moto_s3, root, parts: str, numbers: list[int]) -> None:
+    begun(moto_s3, root, {1: PARTS[0]})
+    stub.answer("GET", "uploadId", 200, body=f"<ListPartsResult>{parts}</ListPartsResult>".encode())
+    store.write(A, Bytes(CONTENT))
+    assert sent(stub) == numbers
+    assert get(store, A) == CONTENT
+
+
+def test_an_upload_without_a_time_is_not_stale(store, stub, moto_s3, root, monkeypatch) -> None:
+    upload = begun(moto_s3, root, {1: PARTS[1]})
+    monkeypatch.setattr(multipart, "STALE_AFTER", -1e9)
+    each = f"<Upload><Key>a</Key><UploadId>{upload}</UploadId></Upload>"
+    stub.answer("GET", "uploads", 200, body=f"<ListMultipartUploadsResult>{each}</ListMultipartUploadsResult>".encode())
+    parts = f"<ListPartsResult>{PART_1 % (TAG_1[::-1], '')}</ListPartsResult>"
+    stub.answer("GET", "uploadId", 200, body=parts.encode())
+    store.write(A, Bytes(CONTENT))
+    assert under_way(moto_s3, root) == [upload]
+    assert not stub.requests("DELETE")
+
+
 def test_an_error_in_the_body_of_a_200_is_raised(store, stub) -> None:
     stub.answer("POST", "uploadId", 200, "InternalError", times=1)
     with pytest.raises(CtadataError, match="InternalError"):
