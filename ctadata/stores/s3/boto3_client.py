@@ -76,8 +76,8 @@ def headers_to_send(prepared: Mapping[str, Any], body: bytes | None, *, signed: 
 def call_operation(operation: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Call an operation of boto3, and translate the errors that boto3 itself raises.
 
-    boto3 raises for an error in the body of a 200 response, for one that it cannot parse, and for arguments that make no
-    valid request.
+    boto3 raises for an error in the body of a 200 response, for a response that it cannot parse, and for arguments that
+    make no valid request.
 
     Raises:
         ServerTrouble: The answer cannot be parsed, or a member of a list in it lacks what it must have.
