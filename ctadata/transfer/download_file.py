@@ -53,7 +53,7 @@ def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Pa
     """
     began = time.monotonic()
     existing, pair = folder.stat(name), run.pair(entry.path, folder.path)
-    step = plan_download(entry, local, existing, run.rules, run.store.features, pair)
+    step = plan_download(entry, local, existing, run.rules, run.store.features, pair, run.check_stop)
     if step in UNMOVED:
         if step is Step.SKIP:
             folder.remove_resumable(name)
@@ -145,7 +145,7 @@ def _publish(
             if existing is None:
                 continue
             check_spelling(folder, name)
-            step = plan_for_taken_local_name(part.fd, folder.path / name, existing, mtime, run.rules)
+            step = plan_for_taken_local_name(part.fd, folder.path / name, existing, mtime, run.rules, run.check_stop)
             if step in UNMOVED:
                 part.remove()
                 return step, None

@@ -74,7 +74,7 @@ def _plan_outcome(run: Run, target: DownloadTarget) -> Outcome:
     with find_folder(target.base, target.parts) or contextlib.nullcontext() as folder:
         existing = folder.stat(name) if folder else None
         pair = run.pair(entry.path, target.base.joinpath(*target.parts))
-        step = plan_download(entry, target.local, existing, run.rules, run.store.features, pair)
+        step = plan_download(entry, target.local, existing, run.rules, run.store.features, pair, run.check_stop)
         if folder and step is Step.REPLACE:
             check_spelling(folder, name)
     state, why = UNMOVED.get(step, (State.DONE, ""))

@@ -27,7 +27,7 @@ from typing import Protocol
 from ctadata.checksums import STRONGEST_FIRST, etag_digest, etag_digests, strongest_digest
 from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.stores.base import Features
-from ctadata.transfer.integrity import digest_of
+from ctadata.transfer.integrity import CheckStop, digest_of
 from ctadata.transfer.records import (
     FolderRecords,
     Record,
@@ -92,11 +92,13 @@ class LocalFile:
         local: A path, or an open file descriptor.
         status: The file's stat(2).
         seen_at: A time that is not before the stat(2), in seconds since 1970.
+        check_stop: As for `digest_of`, where the file is read.
     """
 
     local: Path | int
     status: os.stat_result
     seen_at: float = field(default_factory=time.time)
+    check_stop: CheckStop | None = None
 
     @property
     def size(self) -> int:
@@ -129,19 +131,16 @@ class LocalFile:
         return None if is_fresh or local_version(now) != version else version
 
     def matching_digest(self, size: int, digests: Mapping[str, str]) -> str:
-        """Read the file and compare it with the strongest_digest of `digests`; see `Side`.
-
-        Raises:
-            LocalError: The file cannot be read.
-        """
+        """Read the file and compare it with the strongest digest; see `Side`. Raises LocalError, and Stopped."""
         best = strongest_digest(digests)
-        is_same = best is not None and size == self.size and digest_of(self.local, best[0]) == best[1]
-        return best[0] if best and is_same else ""
+        if best is None or size != self.size or digest_of(self.local, best[0], self.check_stop) != best[1]:
+            return ""
+        return best[0]
 
     def has_same_tag(self, entry: Entry) -> bool:
         """Read the file, and return whether the tag is that of an upload in parts of one of the usual sizes."""
         candidates = etag_digests(entry.etag, self.size)
-        return any(digest_of(self.local, algorithm) == digest for algorithm, digest in candidates)
+        return any(digest_of(self.local, algorithm, self.check_stop) == digest for algorithm, digest in candidates)
 
 
 @dataclass(frozen=True, slots=True)

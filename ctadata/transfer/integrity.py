@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ctadata.checksums import new_hasher
@@ -16,6 +16,9 @@ from ctadata.versions import opaque_tag, tags_differ
 
 BLOCK = 1 << 20
 """Bytes read at a time from a local file."""
+
+CheckStop = Callable[[], object]
+"""Raises Stopped if a run is to end, as `Run.check_stop`."""
 
 
 def check_size(received: int, expected: int | None) -> None:
@@ -127,8 +130,13 @@ class _Count:
         self.size += len(block)
 
 
-def digest_of(local: Path | int, algorithm: str) -> str:
+def digest_of(local: Path | int, algorithm: str, check_stop: CheckStop | None = None) -> str:
     """Return the digest of a local file, or of an open file from its first byte, in lower-case hexadecimal.
+
+    Args:
+        local: The path of the file, or its descriptor.
+        algorithm: As for `new_hasher`.
+        check_stop: Called before each block; what it raises ends the reading.
 
     Raises:
         LocalError: The file cannot be read.
@@ -139,16 +147,18 @@ def digest_of(local: Path | int, algorithm: str) -> str:
             file.seek(0)
             most = min(BLOCK, os.fstat(file.fileno()).st_size + 1)  # a block is allocated before it is filled
             while block := file.read(most):
+                if check_stop is not None:
+                    check_stop()
                 work.update(block)
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=escape_unprintable(str(local))) from error
     return work.hexdigest()
 
 
-def have_same_bytes(fd: int, local: Path) -> bool:
-    """Return whether two local files, an open one and one with a path, have the same bytes.
+def have_same_bytes(fd: int, local: Path, check_stop: CheckStop | None = None) -> bool:
+    """Return whether an open file and one with a path have the same bytes; `check_stop` as in `digest_of`.
 
     Raises:
         LocalError: One of them cannot be read.
     """
-    return digest_of(fd, "sha-256") == digest_of(local, "sha-256")
+    return digest_of(fd, "sha-256", check_stop) == digest_of(local, "sha-256", check_stop)

@@ -21,7 +21,7 @@ from ctadata.printable import escape_unprintable
 from ctadata.shards import WHOLE, Shard
 from ctadata.stores.base import Features
 from ctadata.transfer.equality import Compare, LocalFile, Pair, Side, has_same_content, is_equal
-from ctadata.transfer.integrity import have_same_bytes
+from ctadata.transfer.integrity import CheckStop, have_same_bytes
 from ctadata.transfer.report import State
 from ctadata.transfer.timetable import Rate, Timetable
 
@@ -110,6 +110,7 @@ def plan_download(
     rules: Rules,
     features: Features | None = None,
     pair: Pair | None = None,
+    check_stop: CheckStop | None = None,
 ) -> Step:
     """Decide on the download of one file.
 
@@ -120,6 +121,7 @@ def plan_download(
         rules: The rules of the run.
         features: The features of the store; None: none.
         pair: The place of the record of both files; None: without records.
+        check_stop: As for `digest_of`, where the local file is read.
 
     Raises:
         LocalError: A directory or another special file has the target's name.
@@ -129,7 +131,7 @@ def plan_download(
     if rules.update and is_newer(existing.st_mtime, entry.mtime):
         return Step.SKIP_NEWER
     _refuse_special(existing, local)
-    return _plan_existing(LocalFile(local, existing), entry, features or Features(), rules, pair)
+    return _plan_existing(LocalFile(local, existing, check_stop=check_stop), entry, features or Features(), rules, pair)
 
 
 def plan_upload(
@@ -139,6 +141,7 @@ def plan_upload(
     features: Features,
     rules: Rules,
     pair: Pair | None = None,
+    check_stop: CheckStop | None = None,
 ) -> Step:
     """Decide on the upload of one file.
 
@@ -149,12 +152,13 @@ def plan_upload(
         features: The features of the store.
         rules: The rules of the run.
         pair: The place of the record of both files; None: without records.
+        check_stop: As for `digest_of`, where the local file is read.
     """
     if existing is None:
         return Step.CREATE
     if rules.update and is_newer(existing.mtime, status.st_mtime):
         return Step.SKIP_NEWER
-    step = _plan_existing(LocalFile(local, status), existing, features, rules, pair)
+    step = _plan_existing(LocalFile(local, status, check_stop=check_stop), existing, features, rules, pair)
     if step is Step.SKIP and rules.as_described is not None and not rules.as_described(existing.path):
         return _plan_different(rules)
     return step
@@ -198,7 +202,12 @@ def plan_for_taken_name(side: Side, existing: Entry, rules: Rules) -> Step:
 
 
 def plan_for_taken_local_name(
-    part: int, local: Path, existing: os.stat_result, mtime: float | None, rules: Rules
+    part: int,
+    local: Path,
+    existing: os.stat_result,
+    mtime: float | None,
+    rules: Rules,
+    check_stop: CheckStop | None = None,
 ) -> Step:
     """Decide again on a download whose name was free and is now taken: the bytes of both local files are compared.
 
@@ -208,12 +217,13 @@ def plan_for_taken_local_name(
         existing: stat(2) of the target's name, as it is now.
         mtime: The mtime of the remote file, in seconds since 1970; None if unknown.
         rules: The rules of the run.
+        check_stop: As for `digest_of`.
 
     Raises:
         LocalError: A directory or another special file has the target's name, or a file cannot be read.
     """
     _refuse_special(existing, local)
-    if os.fstat(part).st_size == existing.st_size and have_same_bytes(part, local):
+    if os.fstat(part).st_size == existing.st_size and have_same_bytes(part, local, check_stop):
         return Step.SKIP
     if rules.update and is_newer(existing.st_mtime, mtime):
         return Step.SKIP_NEWER

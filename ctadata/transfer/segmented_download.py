@@ -340,7 +340,7 @@ class SegmentedDownload:
             best = strongest_digest(self.entry.checksums if proofs else known)
             if best is not None:
                 streamed = self.stream_digest.digests(self.segments.size).get(best[0])
-                proofs[best[0]] = streamed or integrity.digest_of(self.part.fd, best[0])
+                proofs[best[0]] = streamed or integrity.digest_of(self.part.fd, best[0], self.run.check_stop)
         for algorithm, computed in proofs.items():
             integrity.check_digest(algorithm, computed, known)
             self.verified += f", {algorithm}"

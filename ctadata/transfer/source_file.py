@@ -13,6 +13,7 @@ from ctadata.checksums import Adler32, adler32_combine
 from ctadata.errors import LocalError
 from ctadata.printable import escape_unprintable
 from ctadata.transfer import integrity
+from ctadata.transfer.equality import LocalFile
 from ctadata.transfer.record_digests import StreamDigest, stream_digest
 from ctadata.transfer.run import Run
 
@@ -121,7 +122,18 @@ class FileSource:
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a range, without effect on the upload."""
-        return _blocks(self.fd, start, self.size if stop is None else stop)
+        return self.blocks(start, self.size if stop is None else stop)
+
+    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from `start` up to `stop` (exclusive), without effect on the upload. Raises Stopped."""
+        while start < stop and (block := system.pread(self.fd, min(integrity.BLOCK, stop - start), start)):
+            self.run.check_stop()
+            yield block
+            start += len(block)
+
+    def as_local_file(self) -> LocalFile:
+        """Return the file for a comparison."""
+        return LocalFile(self.fd, self.status, check_stop=self.run.check_stop)
 
     def part(self, start: int, stop: int) -> FilePart:
         """Return a range as a source of its own."""
@@ -149,7 +161,7 @@ class FileSource:
 
     def _reads_the_same(self, start: int, stop: int, hasher: Adler32) -> bool:
         again, digest = Adler32(), stream_digest(self.size)
-        for block in _blocks(self.fd, start, stop):
+        for block in self.blocks(start, stop):
             again.update(block)
             digest.add(start, block)
             start += len(block)
@@ -196,7 +208,7 @@ class FilePart:
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a range, without effect on the upload."""
-        return _blocks(self.whole.fd, self.start + start, self.stop if stop is None else self.start + stop)
+        return self.whole.blocks(self.start + start, self.stop if stop is None else self.start + stop)
 
     def part(self, start: int, stop: int) -> FilePart:
         """Return a part of this part."""
@@ -206,12 +218,6 @@ class FilePart:
 def _rights(status: os.stat_result) -> tuple[int, int, int, int]:
     """Return what changes the ctime, and no byte: the links, the permissions and the owners."""
     return status.st_nlink, status.st_mode, status.st_uid, status.st_gid
-
-
-def _blocks(fd: int, start: int, stop: int) -> Iterator[bytes]:
-    while start < stop and (block := system.pread(fd, min(integrity.BLOCK, stop - start), start)):
-        yield block
-        start += len(block)
 
 
 def planned_size(local: Path) -> int:

@@ -32,7 +32,6 @@ from ctadata.errors import (
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Written
 from ctadata.transfer import integrity, temp_names
-from ctadata.transfer.equality import LocalFile
 from ctadata.transfer.name_collisions import refuse_other_spelling
 from ctadata.transfer.plan import UNMOVED, Step, plan_for_taken_name
 from ctadata.transfer.read_after_write import wait_for_entry
@@ -337,7 +336,7 @@ class UploadAttempts:
         existing = self.run.store.info(self.target)
         if existing.is_directory:
             raise AlreadyExists("a directory has this name on the storage", path=str(self.target))
-        return plan_for_taken_name(LocalFile(self.source.fd, self.source.status), existing, self.run.rules)
+        return plan_for_taken_name(self.source.as_local_file(), existing, self.run.rules)
 
     def _has_moved(self, temporary: RemotePath) -> bool:
         """Return whether the move happened although its answer was lost."""

@@ -103,7 +103,7 @@ def upload_open_file(
         is_seen: Whether that is known. If not, a name that is taken is the error AlreadyExists.
         is_spool: Whether the file has no name. It is then sent whatever its mtime is, and there is no record of it.
     """
-    began, file = time.monotonic(), LocalFile(fd, status)
+    began, file = time.monotonic(), LocalFile(fd, status, check_stop=run.check_stop)
     if existing is not None and existing.is_directory:
         raise AlreadyExists("a directory has this name on the storage", path=str(target))
     existing = resolve_existing_alias(run.store, existing)
@@ -112,7 +112,7 @@ def upload_open_file(
         step = plan_spool(existing, run.rules)
     else:
         pair = run.pair(target, local.parent)
-        step = plan_upload(fd, status, existing, run.store.features, run.rules, pair)
+        step = plan_upload(fd, status, existing, run.store.features, run.rules, pair, run.check_stop)
     if step is Step.REPLACE and existing is not None and existing.alias_of is not None:
         return Outcome(State.KEPT, target, local, status.st_size, why=why_kept(existing), etag=existing.etag)
     if step not in UNMOVED:

@@ -93,7 +93,8 @@ def _check_local(run: Run, record: Record) -> str:
     try:
         if strongest_digest({algorithm: digest}) is None:  # none, or a library is missing that computes it
             return "size"
-        integrity.check_digest(algorithm, integrity.digest_of(record.local, algorithm), {algorithm: digest})
+        computed = integrity.digest_of(record.local, algorithm, run.check_stop)
+        integrity.check_digest(algorithm, computed, {algorithm: digest})
     except IntegrityError as error:
         error.path = path
         raise

@@ -26,6 +26,14 @@ def stop(process, number):
     return process.returncode, err
 
 
+def names_of_open_files(pid):
+    names = set()
+    for each in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.add(os.path.basename(os.readlink(each)))
+    return names
+
+
 @pytest.fixture
 def fifo(tmp_path):
     """A FIFO that nobody writes to."""
@@ -127,6 +135,24 @@ class TestWhatMayBeAList:
     def test_a_directory_and_an_endless_line_are_refused(self, at_box, tmp_path):
         assert "Is a directory" in at_box("get", "--files-from", tmp_path, "out", check=2).err
         assert "longer than 256 MiB" in at_box("get", "--files-from", "/dev/zero", "out", check=2).err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_signal_ends_the_reading_of_a_large_file(at_box, box, place, number, code):
+    """The file is sparse; to read it takes most of an hour."""
+    box.files.put(f"/{place}/large", b"content")
+    at_box("get", f"{place}/large", "--receipt", "r.jsonl", check=0)
+    with (at_box.cwd / "large").open("r+b") as file:
+        file.truncate(8 << 40)
+    receipt = at_box.cwd / "r.jsonl"
+    receipt.write_text(receipt.read_text().replace('"size": 7', f'"size": {8 << 40}'))
+    process = at_box.start("verify", "r.jsonl")
+    while "large" not in names_of_open_files(process.pid):
+        assert process.poll() is None
+    process.send_signal(number)
+    process.wait(PATIENCE)
+    err = process.communicate()[1]
+    assert (process.returncode, err.count("all files again"), err.count("cta-data-direct: stopped")) == (code, 1, 1)
 
 
 class TestSettingsFromAPipe:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import LocalError
+from ctadata.errors import LocalError, Stopped
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features
-from ctadata.transfer.plan import Rules, Step, plan_download, plan_upload
+from ctadata.transfer.plan import Rules, Step, plan_download, plan_for_taken_local_name, plan_upload
 
 CONTENT = b"the same five words here"
 ADLER = {"adler32": f"{zlib.adler32(CONTENT):08x}"}
@@ -53,6 +53,19 @@ def test_other_stores_count_an_mtime_that_a_download_has_set(local: Path, shift:
     os.utime(local, (WHEN + shift, WHEN + shift))
     assert plan_upload(local, local.stat(), entry(), PLAIN, Rules()) is step
     assert down(local, entry()) is step
+
+
+def test_a_stop_ends_the_reading_of_a_local_file(local: Path) -> None:
+    def check_stop() -> None:
+        raise Stopped("stopped")
+
+    remote = entry(mtime=WHEN + 500, checksums=ADLER)
+    with pytest.raises(Stopped):
+        plan_download(remote, local, local.stat(), Rules(), check_stop=check_stop)
+    with pytest.raises(Stopped):
+        plan_upload(local, local.stat(), remote, KEEPING, Rules(), check_stop=check_stop)
+    with local.open("rb") as part, pytest.raises(Stopped):
+        plan_for_taken_local_name(part.fileno(), local, local.stat(), WHEN, Rules(), check_stop)
 
 
 def test_files_with_different_mtimes_and_one_checksum_are_equal(local: Path) -> None:

@@ -64,9 +64,10 @@ def verify(
         run.summary.other_errors += errors
         return verify_receipt(run, records, remote=remote)
 
-    run_transfer(
-        common,
-        work,
-        RunOutput("verify", json, repair=again if {record.action for record in records} == {source} else ()),
-        run_options,
+    output = RunOutput(
+        "verify",
+        json,
+        if_stopped="the same command verifies all files again",
+        repair=again if {record.action for record in records} == {source} else (),
     )
+    run_transfer(common, work, output, run_options)
