@@ -25,7 +25,7 @@ or home:run1. A slash at the end of a directory means its contents.
   0    done, or nothing to do
   1    any other failure
   2    the command or a setting is wrong, or the storage cannot do this
-  3    no such file or directory, on the storage or on this machine
+  3    no such file or directory
   4    not allowed: log in, or a permission is missing, or no trust
   5    temporary failure: try again later
   6    some files are done, others failed or were passed over
@@ -33,7 +33,7 @@ or home:run1. A slash at the end of a directory means its contents.
   8    the name exists already and may not be replaced
   9    the pattern matches nothing
   10   the file is on tape and must be staged
-  11   no space left, or the local file system refused
+  11   no space left, or a local file cannot be read or written
   124  no answer within the time limit
   130  stopped by Ctrl-C
   143  stopped by SIGTERM

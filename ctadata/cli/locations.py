@@ -6,7 +6,8 @@ The text before the first colon is a profile only if a profile has that name and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -69,9 +70,29 @@ def read_last_location(ctx: typer.Context, value: list[str] | None) -> list[str]
     return [*value[:-1], _take_location(ctx, value[-1])]
 
 
+def _read_name(text: str) -> str:
+    """Return a name on the storage as the argument means it, where the locale has another encoding than UTF-8.
+
+    `list` writes UTF-8 into a pipe, and a terminal sends names in the encoding of the locale.
+
+    Raises:
+        UsageError: The bytes are one name in UTF-8 and another one in the encoding of the locale.
+    """
+    try:
+        in_utf8 = os.fsencode(text).decode()
+    except UnicodeError:
+        return text
+    if in_utf8 != text and not any("\udc80" <= letter <= "\udcff" for letter in text):
+        raise UsageError(
+            f"in this locale the name is read as {text}, and in UTF-8 as {in_utf8}",
+            hint="set LC_ALL=C.UTF-8, or give a list of names with --files-from",
+        )
+    return in_utf8
+
+
 def _take_location(ctx: typer.Context, text: str) -> str:
     refuse_userinfo(text)
-    profile, path = split_profile(text)
+    profile, path = split_profile(_read_name(text))
     choose_profile(ctx.find_root().ensure_object(Common), profile)
     return path
 
@@ -111,6 +132,11 @@ def parse_side(text: str) -> Remote | None:
     """
     refuse_empty_paths(text)
     refuse_userinfo(text)
+    side = _find_side(text)
+    return side and replace(side, text=_read_name(side.text))
+
+
+def _find_side(text: str) -> Remote | None:
     if text.startswith(("https://", "http://")):
         return Remote(text, url=True)
     if text.startswith(("home:", "s3://")):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ctadata.cli.options import Common
 from ctadata.cli.output import PROGRAM, write_json, write_line
+from ctadata.errors import NotDeleted
 from ctadata.progress.format import dry_run_line
 from ctadata.shards import shard_of
 from ctadata.transfer.report import Outcome, Reporter, TeeReporter
@@ -86,7 +87,8 @@ class RunOutput:
                 f"to transfer them again: {shlex.join([PROGRAM, *profile, *self.repair, *_other_directories(failed)])}"
             )
         words = [PROGRAM, *_with_own_shard(sys.argv[1:])]
-        if self.receipt is not None:
+        has_deletion = any(isinstance(outcome.error, NotDeleted) for outcome in failed)
+        if self.receipt is not None and not has_deletion:
             file = str(self.receipt)
             retry = [self.action, "--retry-failed", file, *_other_directories(failed), "--receipt", file]
             words = [PROGRAM, *profile, *retry]

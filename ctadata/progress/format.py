@@ -64,7 +64,10 @@ def counted_line(alike: Sequence[Outcome]) -> str:
     `failed 50 files: no room is left (make room): a, b, c and 47 more`
     """
     first, error = alike[0], alike[0].error
-    names = ", ".join(_name(outcome) for outcome in alike[:NAMED])
+    shown = [_name(outcome) for outcome in alike[:NAMED]]
+    if len(set(shown)) < len(shown):  # the error names the directory of all of them
+        shown = [remote_name(outcome) for outcome in alike[:NAMED]]
+    names = ", ".join(shown)
     more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
     if first.state is State.FAILED and error is not None:
         why = escape_unprintable(f"{_what(error)} ({error.hint})" if error.hint else _what(error))

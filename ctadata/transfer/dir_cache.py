@@ -1,7 +1,8 @@
 """Keep the directories of a download open: most files go where the last ones went, and opening one takes time.
 
 An open directory is used only while its path still leads to it. If it was renamed, removed or replaced, it is opened
-again, name by name and never through links, as the first time.
+again, name by name and never through links, as the first time. The directory that the user named must stay: what went
+into it is there, and the other files may not go elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ctadata.errors import LocalError
+from ctadata.printable import escape_unprintable
 from ctadata.resources import limit_directories
 from ctadata.transfer.local_dir import LocalDir
 
@@ -69,12 +72,16 @@ class DirCache:
         """Start without any; keep at most `most` unused ones open, fewer where few files may be open."""
         self._most = limit_directories(most)
         self.kept: dict[_Key, OpenDir] = {}
+        self._bases: dict[Path, tuple[int, int] | None] = {}
         self.lock = threading.Lock()
 
     def borrow(self, base: Path, parts: Sequence[str] = ()) -> OpenDir:
         """Return an open directory for a `with` block, as `LocalDir.open` opens it; raise what that raises.
 
         It is taken from those that are open, if its path still leads to it. The user must not close it.
+
+        Raises:
+            LocalError: The directory `base` is not the one that it was, or what `LocalDir.open` raises.
         """
         key = base, tuple(parts)
         with self.lock:
@@ -90,7 +97,12 @@ class DirCache:
         return self._open(key)
 
     def _open(self, key: _Key) -> OpenDir:
+        base, _ = key
+        if base in self._bases and _identity(base) != self._bases[base]:
+            what = "local: it was moved, removed or replaced while files went into it"
+            raise LocalError(what, path=escape_unprintable(str(base)))
         folder = LocalDir.open(*key)
+        self._bases.setdefault(base, _identity(base))
         status = os.stat(folder.fd)  # noqa: PTH116  (a descriptor; on Windows a path)
         open_dir = OpenDir(self, key, folder, (status.st_dev, status.st_ino))
         with self.lock:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NotDeleted, Unnameable
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
+from ctadata.printable import escape_unprintable
 from ctadata.transfer.local_entries import Look
 from ctadata.transfer.run import Run
 
@@ -171,11 +172,11 @@ class ExtraneousNames(abc.ABC):
                 anything.
             CtadataError: The storage or the file system refuses.
         """
-        name = item.remote.name
+        name, shown = item.remote.name, escape_unprintable(str(item.local or item.remote))
         if name in look.at_source or self._is_kept(item.remote):
-            raise NotDeleted("the source has it now, so it was kept")
+            raise NotDeleted("the source has it now, so it was kept", path=shown)
         if not self._delete_unchanged(item, look.at_target.get((name, item.directory))):
-            raise NotDeleted("it has changed since the tree was compared, so it was kept")
+            raise NotDeleted("it has changed since the tree was compared, so it was kept", path=shown)
 
     @abc.abstractmethod
     def _delete_unchanged(self, item: Extraneous, listed: Entry | None) -> bool:

@@ -151,5 +151,5 @@ def remove(base: Path, parts: Sequence[str], name: str, seen: Look) -> bool:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            raise NotDeleted(NOT_EMPTY) from error
+            raise NotDeleted(NOT_EMPTY, path=escape_unprintable(str(folder.path / name))) from error
     return True

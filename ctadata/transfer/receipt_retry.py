@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ctadata.errors import UsageError
+from ctadata.errors import NotDeleted, UsageError
 from ctadata.local_paths import is_directory
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
@@ -64,8 +64,8 @@ def receipt_download_targets(
         if (record.path, record.local) in seen:
             continue
         seen.add((record.path, record.local))
-        if record.local is None:
-            yield _pipe_error(record)
+        if record.local is None or record.exit_code == NotDeleted.exit_code:
+            yield _not_transferred_error(record)
             continue
         local = record.local.absolute()
         if ".." in local.parts or not _lies_in(local.parent, folders):
@@ -89,8 +89,9 @@ def receipt_upload_sources(
     def is_tree(local: Path) -> bool:
         return is_directory(local) and (follow_links or not local.is_symlink())
 
-    yield from (_pipe_error(record) for record in records if record.local is None)
-    with_local = [(record.path, record.local) for record in records if record.local is not None]
+    others = [record for record in records if record.local is None or record.exit_code == NotDeleted.exit_code]
+    yield from map(_not_transferred_error, others)
+    with_local = [(each.path, each.local) for each in records if each.local is not None and each not in others]
     yield from (_outside_error(path, local) for path, local in with_local if not _lies_in(local, folders))
     inside = (pair for pair in with_local if _lies_in(pair[1], folders))
     for collection, group in itertools.groupby(inside, key=lambda pair: pair[0].parent):
@@ -106,7 +107,11 @@ def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
     return any(resolved.is_relative_to(os.path.realpath(folder)) for folder in folders)
 
 
-def _pipe_error(record: Record) -> InvalidPath:
+def _not_transferred_error(record: Record) -> InvalidPath:
+    """Return the error of a line about a name that was not deleted, or about the bytes of a pipe."""
+    if record.exit_code == NotDeleted.exit_code:
+        name = escape_unprintable(str(record.local or record.path))
+        return InvalidPath(UsageError("it was not deleted, and sync deletes it", path=name), record.path)
     hint = "verify --remote compares what is on the storage" if record.action == "put" else ""
     what = f"{record.why_not_local}, and cannot be transferred again"
     return InvalidPath(UsageError(what, hint=hint, path=escape_unprintable(str(record.path))), record.path)

@@ -191,6 +191,23 @@ class TestLocale:
         for folder in ("up", "listed"):
             assert box.files.read(f"/{there}/{folder}/{name}") == b"g"
 
+    def test_an_argument_that_means_two_names_is_refused(self, at_box, box, there, letters):
+        """`list` writes UTF-8 into a pipe, so its lines may come back as arguments."""
+        env, encoding = letters
+        shown = "é".encode().decode("latin-1")
+        for name in ("é", shown):
+            box.files.put(f"/{there}/{name}", name.encode())
+        listed = os.fsencode(f"{there}/") + "é".encode()
+        for words in (["rm", listed], ["sync", "--delete", "--yes", "here", b":" + listed]):
+            done = under(at_box, "", *words, **env)
+            if encoding == "latin-1":
+                assert (done.returncode, done.stderr.count(b"in this locale the name is read as")) == (2, 1)
+                assert box.files.read(f"/{there}/é") == "é".encode()
+        if encoding == "latin-1":  # the bytes that a terminal sends
+            assert under(at_box, "", "rm", os.fsencode(f"{there}/") + b"\xe9", **env).returncode == 0
+        assert not box.files.exists(f"/{there}/é")
+        assert box.files.read(f"/{there}/{shown}") == shown.encode()
+
 
 def test_two_names_for_one_local_file_are_refused():
     assert check_local_name("é") == "é"

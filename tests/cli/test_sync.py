@@ -110,15 +110,19 @@ class TestDelete:
         assert len(local(at_box)) == 4
 
     def test_a_change_at_the_question_keeps_what_has_changed(self, at_box, run1, extra):
-        terminal = at_box.terminal("sync", "--delete", f":{run1}", "out", columns=200)
+        words = ["--receipt", "r", f":{run1}", "out"]
+        terminal = at_box.terminal("sync", "--delete", *words, columns=200)
         terminal.expect(r"\[y/N\] ")
         (extra / "extra").write_bytes(b"precious")
         (extra / "more" / "new").write_bytes(b"precious")
         terminal.send("y\n")
         assert terminal.end() == 6
-        assert "extra: it has changed since the tree was compared, so it was kept" in terminal.text
-        assert "more: it holds a name that is new or was kept, so it was kept" in terminal.text
-        assert local(at_box) == ["out/a", "out/extra", "out/more/new", "out/sub/b"]
+        assert "failed out/extra: it has changed since the tree was compared, so it was kept" in terminal.text
+        assert "failed out/more: it holds a name that is new or was kept, so it was kept" in terminal.text
+        assert f"to try again: cta-data-direct sync --delete {' '.join(words)}" in terminal.text
+        again = at_box("get", "--retry-failed", "r", check=2)
+        assert "out/extra: it was not deleted, and sync deletes it" in again.err
+        assert local(at_box) == ["out/a", "out/extra", "out/more/new", "out/sub/b", "r"]
 
     def test_a_name_that_the_source_gets_during_an_upload_stays_on_the_storage(self, at_box, box, place):
         """The file is put at both sides while another one is sent."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ctadata.errors import NotFound
+from ctadata.errors import LocalError, NotFound
 from ctadata.paths import RemotePath
 from ctadata.progress.counting import CountingReporter
 from ctadata.progress.format import outcome_line, outcome_lines
@@ -59,6 +59,12 @@ def test_failures_that_differ_in_the_repeated_path_are_one_line(path, repeated):
     errors = [NotFound(f"gone: {repeated}{number}", path=f"{path}{number}") for number in range(5)]
     (line,) = outcome_lines([outcome(State.FAILED, error=error) for error in errors])
     assert line.startswith("failed 5 files: gone: /")
+
+
+def test_failures_in_one_directory_are_named_by_their_files():
+    error = LocalError("local: it is a link", path="out/d")
+    (line,) = outcome_lines([outcome(State.FAILED, f"d/{number}", error=error) for number in range(5)])
+    assert line == "failed 5 files: local: it is a link: d/0, d/1, d/2 and 2 more"
 
 
 class TestPlain:

@@ -101,7 +101,22 @@ class TestMeanwhile:
         put(folders, tmp_path / "out", ("a", "b"), "second")
         assert files(tmp_path) == ["out/a/b/second"]
 
-    @pytest.mark.parametrize("moved", ["out", "out/a", "out/a/b"])
+    @pytest.mark.parametrize("parts", [("a", "b"), ("c",)])
+    @pytest.mark.parametrize("how", ["moved", "replaced", "link"])
+    def test_the_named_directory_must_stay(
+        self, folders: DirCache, tmp_path: Path, how: str, parts: tuple[str, ...]
+    ) -> None:
+        (tmp_path / "out").rename(tmp_path / "elsewhere")
+        if how == "replaced":
+            (tmp_path / "out").mkdir()
+        elif how == "link":
+            (tmp_path / "trap").mkdir()
+            (tmp_path / "out").symlink_to("trap")
+        with pytest.raises(LocalError, match="out: local: it was moved, removed or replaced while files went into it"):
+            put(folders, tmp_path / "out", parts, "second")
+        assert files(tmp_path) == ["elsewhere/a/b/first"]
+
+    @pytest.mark.parametrize("moved", ["out/a", "out/a/b"])
     def test_nothing_is_written_into_a_renamed_directory(self, folders: DirCache, tmp_path: Path, moved: str) -> None:
         (tmp_path / moved).rename(tmp_path / "elsewhere")
         put(folders, tmp_path / "out", ("a", "b"), "second")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, UsageError
+from ctadata.errors import AlreadyExists, CtadataError, NotDeleted, NotFound, PartialFailure, UsageError
 from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.address import Name, s3_address
 from ctadata.stores.s3.connection import Connection
@@ -135,7 +135,8 @@ class _Rename:
             if existing is None and self._copy_new(item, source, target):
                 return
             if self._has_other_bytes(source, target):
-                raise AlreadyExists("another file has the new name")
+                hint = f"delete it, or {s3_address(target.bucket, target.key)}"
+                raise AlreadyExists("another file has the new name", hint=hint)
             self._copy_object(item, source, target, new=False)
         except CtadataError as error:
             error.path = s3_address(source.bucket, source.key)
@@ -170,12 +171,15 @@ class _Rename:
         return self.target.prefix + key[len(self.source.prefix) :] if inside else key
 
     def verify_all(self) -> None:
-        """Count the copies; raise AlreadyExists or NotFound for an object that has no equal copy."""
+        """Count the copies; raise NotFound or NotDeleted for an object that has no equal copy."""
         files = size = 0
         for item, existing in self._pairs():
             if not self._is_verified(item, existing):
-                what = "the server lists no copy of it" if existing is None else "its copy has changed"
-                raise NotFound(what, path=s3_address(self.source.bucket, item.key))
+                address = s3_address(self.source.bucket, item.key)
+                if existing is None:
+                    raise NotFound("the server lists no copy of it", path=address)
+                copy = s3_address(self.target.bucket, existing.key)
+                raise NotDeleted("it, or its copy, has changed since then", hint=f"delete {copy}", path=address)
             files, size = files + 1, size + (item.size or 0)
         self.done = TreeRename(files, size)
 

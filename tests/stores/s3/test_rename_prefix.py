@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from stores.s3.connections import StubbedServer
 
-from ctadata.errors import AlreadyExists, Forbidden, NotFound, PartialFailure, UsageError
+from ctadata.errors import AlreadyExists, Forbidden, NotDeleted, NotFound, PartialFailure, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.alias import resolve_alias
 from ctadata.stores.s3.store import S3Store
@@ -100,6 +100,28 @@ def test_a_file_of_another_writer_is_never_replaced(at_moto):
         rename(at_moto.store, bucket)
     assert at_moto.client.get_object(Bucket=bucket, Key="new/place/y z/ü")["Body"].read() == b"theirs"
     assert set(expected("old")) <= set(keys(at_moto, bucket))
+
+
+def test_a_file_that_changes_after_its_copy_stays(at_moto, monkeypatch):
+    from ctadata.stores.s3.rename_prefix import _Rename
+
+    bucket, verify_all = filled(at_moto), _Rename.verify_all
+
+    def write_then_verify(self: _Rename) -> None:
+        at_moto.put(bucket, "old/x", b"newer bytes")
+        verify_all(self)
+
+    monkeypatch.setattr(_Rename, "verify_all", write_then_verify)
+    with pytest.raises(NotDeleted, match="it, or its copy, has changed since then") as kept:
+        rename(at_moto.store, bucket)
+    monkeypatch.undo()
+    assert f"delete s3://{bucket}/new/place/x; nothing was deleted" in kept.value.hint
+    with pytest.raises(AlreadyExists, match="another file"):
+        rename(at_moto.store, bucket)
+    at_moto.client.delete_object(Bucket=bucket, Key="new/place/x")
+    rename(at_moto.store, bucket)
+    assert at_moto.client.get_object(Bucket=bucket, Key="new/place/x")["Body"].read() == b"newer bytes"
+    assert keys(at_moto, bucket) == expected("new/place")
 
 
 def test_a_file_that_comes_meanwhile_stays_and_is_named(at_moto, monkeypatch):
