@@ -13,7 +13,7 @@ from ctadata.listed_paths import html_properties
 from ctadata.stores.ranged_file import RangedFile
 
 if TYPE_CHECKING:
-    from ctadata.filesystem.filesystem import CtaFileSystem
+    from ctadata.filesystem.listings import ListingFileSystem
 
 READ_FROM_END = (".parquet", ".parq", ".pq")
 """The ends of the names of files that every reader begins with a footer at the end (Parquet's file format)."""
@@ -26,7 +26,7 @@ class CtaFile(AbstractBufferedFile):  # a direct base: astropy reads lazily what
     """
 
     def __init__(
-        self, fs: CtaFileSystem, path: str, file: RangedFile, block_size: int | None = None, cache_type: str = ""
+        self, fs: ListingFileSystem, path: str, file: RangedFile, block_size: int | None = None, cache_type: str = ""
     ) -> None:
         """Open the file; errors as `BlockCache`."""
         self._file = file
@@ -86,7 +86,7 @@ class CtaFile(AbstractBufferedFile):  # a direct base: astropy reads lazily what
 
 
 def reopen(
-    fs: CtaFileSystem, path: str, loc: int, version: tuple[int, str | None, dict[str, str]], block_size: int
+    fs: ListingFileSystem, path: str, loc: int, version: tuple[int, str | None, dict[str, str]], block_size: int
 ) -> CtaFile:
     """Open a file that was open in another process.
 

@@ -19,7 +19,7 @@ from types import FrameType, TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 if TYPE_CHECKING:
-    from ctadata.filesystem.filesystem import CtaFileSystem
+    from ctadata.filesystem.listings import ListingFileSystem
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class CtaWriter(_PublishedAtTheEnd):
     """
 
     def __init__(
-        self, fs: CtaFileSystem, path: str, mode: str, publish: Callable[[IO[bytes]], None], *, autocommit: bool
+        self, fs: ListingFileSystem, path: str, mode: str, publish: Callable[[IO[bytes]], None], *, autocommit: bool
     ) -> None:
         """Start an empty file.
 
