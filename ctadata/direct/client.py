@@ -118,8 +118,8 @@ class APIClient:
         """Download a file or a directory and return the bytes; see `ctadata.direct.fetch_and_save_file_or_dir`."""
         rules = Rules(rate=units.read_rate(limit_rate, "limit_rate"))
         with self.session() as session, collect_results(reporter_for(progress)) as collected:
-            local = None if save_to_fn is None else os.fspath(save_to_fn)
-            summary = session.get([os.fspath(path)], local, recursive=recursive, rules=rules, reporter=collected)
+            local = None if save_to_fn is None else one_path(save_to_fn)
+            summary = session.get([one_path(path)], local, recursive=recursive, rules=rules, reporter=collected)
         raise_failures(summary, collected.sizes, one=not recursive)
         return sum(collected.sizes)
 
@@ -139,7 +139,7 @@ class APIClient:
 
             rate = units.read_rate(limit_rate, "limit_rate")
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize), rate=rate)
-            summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
+            summary = session.put([one_path(local_fn)], os.fspath(path), rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
         return collected.uploads[0]
 

@@ -84,6 +84,13 @@ def test_an_empty_path_is_refused(box: Sandbox) -> None:
     for work in (direct.stat, direct.exists, lambda path: direct.mv(f"{D}/a.h5", path), direct.rm):
         with pytest.raises(UsageError, match="a path is empty"):
             work("")
+    for work in (
+        direct.fetch_and_save_file,
+        lambda path: direct.fetch_and_save_file(f"{D}/a.h5", path),
+        lambda path: direct.upload_file(path, "x"),
+    ):
+        with pytest.raises(UsageError, match="a path is empty"):
+            work("")
 
 
 def test_found_paths_can_be_passed_to_the_next_call(box: Sandbox) -> None:
