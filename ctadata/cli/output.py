@@ -96,6 +96,20 @@ def open_stdin() -> TextIO:
     return stream
 
 
+def leave_lost_terminal(error: OSError) -> bool:
+    """Return whether stdout was a terminal that has hung up, and connect it to the null device then.
+
+    Args:
+        error: The error of a write to stdout.
+    """
+    if error.errno != errno.EIO or not stdout_is_terminal():
+        return False
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    return True
+
+
 def end_output() -> None:
     """End the output of a command: its thread no longer writes to stdout."""
     if _PipeWriter.current:

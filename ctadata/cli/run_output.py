@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctadata.cli.options import Common
-from ctadata.cli.output import PROGRAM, write_json, write_line
+from ctadata.cli.output import PROGRAM, leave_lost_terminal, write_json, write_line
 from ctadata.errors import NotDeleted
 from ctadata.progress.format import dry_run_line
 from ctadata.shards import shard_of
@@ -138,8 +138,8 @@ class _OutcomeWriter:
         if self.stdout_error is None:
             try:
                 self._show(outcome)
-            except OSError as error:
-                self.stdout_error = error
+            except OSError as error:  # a run outlives its terminal, also before the signal has been received
+                self.stdout_error = None if leave_lost_terminal(error) else error
 
     def _show(self, outcome: Outcome) -> None:
         if self.output.json:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ctadata.errors import NotDeleted, UsageError
 from ctadata.local_paths import is_directory
+from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.download_target import PendingTarget
@@ -17,7 +18,7 @@ from ctadata.transfer.download_tree import download
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.receipt import Record
-from ctadata.transfer.report import InvalidPath, Summary
+from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.upload_tree import upload
 
@@ -35,10 +36,25 @@ def retry_receipt(run: Run, action: str, records: Sequence[Record], folders: Seq
         The summary, with each failure.
     """
     if action == "get":
-        return download(run, receipt_download_targets(records, folders))
-    if run.rules.compare is not Compare.CHECKSUM:
-        records = _without_outside(run, records, folders)
-    return upload(run, receipt_upload_sources(records, folders, follow_links=run.rules.follow_links))
+        summary = download(run, receipt_download_targets(records, folders))
+    else:
+        if run.rules.compare is not Compare.CHECKSUM:
+            records = _without_outside(run, records, folders)
+        summary = upload(run, receipt_upload_sources(records, folders, follow_links=run.rules.follow_links))
+    _end_directories(run, records)
+    return summary
+
+
+def _end_directories(run: Run, records: Iterable[Record]) -> None:
+    """Report each directory that had failed and was walked now. Its line follows that of the failure in the receipt."""
+    rules = run.rules
+    if run.stop.is_set() or run.ended_by or rules.dry_run or rules.filters != Filters() or rules.shard.count > 1:
+        return
+    failed = {outcome.remote for outcome in run.summary.failed}
+    for record in records:
+        is_walked = record.state is State.FAILED and record.path not in failed
+        if is_walked and record.local is not None and is_directory(record.local):
+            run.reporter.ended(Outcome(State.PASSED, record.path, record.local, why="a directory, whose files follow"))
 
 
 def _without_outside(run: Run, records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:

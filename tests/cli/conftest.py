@@ -136,7 +136,7 @@ class Cli:
     def start(self, *arguments, env=None, stdin=subprocess.DEVNULL, **options):
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)], cwd=self.cwd, env=self.environment(env),
-            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+            **{"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
         )  # fmt: skip
         self.started.append(process)
         return process

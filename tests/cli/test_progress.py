@@ -82,6 +82,17 @@ class TestALostTerminal:
         assert terminal.process.wait(60) == 0
         assert (at_box.cwd / "big").stat().st_size == 2 << 20
 
+    def test_a_terminal_that_hangs_up_without_a_signal(self, at_box, place, stalled):
+        """The signal may come after the first write."""
+        master, terminal = os.openpty()
+        process = at_box.start("get", "--json", f"{place}/big", stdout=terminal, start_new_session=True)
+        os.close(terminal)
+        assert stalled.reached.wait(60)
+        os.close(master)
+        stalled.release()
+        assert process.wait(60) == 0
+        assert (at_box.cwd / "big").stat().st_size == 2 << 20
+
     def test_it_says_so_if_the_terminal_is_still_there(self, at_box, place, stalled):
         terminal = at_box.terminal("get", f"{place}/big")
         assert stalled.reached.wait(60)

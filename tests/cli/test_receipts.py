@@ -407,6 +407,28 @@ class TestAgain:
         assert sorted(path.name for path in (at_box.cwd / "out").rglob("*")) == ["a", "b", "c", "sub"]
         at_box("verify", "r.jsonl", check=0)
 
+    def test_a_directory_that_failed_is_right_after_another_try(self, at_box, box, three):
+        rule = box.faults.add("door", "PROPFIND", f"/{three}/sub*", faults.Status(403, "Forbidden"))
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
+        assert lines(at_box)["sub"]["state"] == "failed"
+        at_box("get", "--retry-failed", "r.jsonl", "--receipt", "r.jsonl", check=4)
+        assert f"{three}/sub: the run failed on it" in at_box("verify", "r.jsonl", check=6).err
+        rule.remove()
+        at_box("get", "--retry-failed", "r.jsonl", "--receipt", "r.jsonl", check=0)
+        assert "3 files verified" in at_box("verify", "r.jsonl", check=0).err
+        assert "nothing to do" in at_box("get", "--retry-failed", "r.jsonl", check=0).err
+
+    def test_a_directory_whose_upload_failed_is_right_after_another_try(self, at_box, box, place):
+        (at_box.cwd / "d" / "sub").mkdir(parents=True)
+        (at_box.cwd / "d" / "sub" / "c").write_bytes(b"c")
+        rule = box.faults.add("door", "MKCOL", f"/{place}/d/sub*", faults.Status(403, "Forbidden"))
+        at_box("put", "-r", "d", f"/{place}/", "--receipt", "r.jsonl")
+        assert lines(at_box)["sub"]["state"] == "failed"
+        rule.remove()
+        at_box("put", "--retry-failed", "r.jsonl", "--receipt", "r.jsonl", check=0)
+        assert "1 file verified" in at_box("verify", "--remote", "r.jsonl", check=0).err
+        assert box.files.read(f"/{place}/d/sub/c") == b"c"
+
     def test_uploads_that_a_needed_login_left_untried(self, at_box, box, place):
         names = [f"{number % 3}/{number:02}" for number in range(30)]
         for name in names:
