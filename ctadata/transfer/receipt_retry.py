@@ -80,7 +80,7 @@ def receipt_download_targets(
         if (record.path, record.local) in seen:
             continue
         seen.add((record.path, record.local))
-        if record.local is None or record.exit_code == NotDeleted.exit_code:
+        if record.local is None or _is_deletion(record):
             yield _not_transferred_error(record)
             continue
         local = record.local.absolute()
@@ -105,9 +105,8 @@ def receipt_upload_sources(
     def is_tree(local: Path) -> bool:
         return is_directory(local) and (follow_links or not local.is_symlink())
 
-    others = [record for record in records if record.local is None or record.exit_code == NotDeleted.exit_code]
-    yield from map(_not_transferred_error, others)
-    with_local = [(each.path, each.local) for each in records if each.local is not None and each not in others]
+    yield from (_not_transferred_error(each) for each in records if each.local is None or _is_deletion(each))
+    with_local = [(each.path, each.local) for each in records if each.local is not None and not _is_deletion(each)]
     yield from (_outside_error(path, local) for path, local in with_local if not _lies_in(local, folders))
     inside = (pair for pair in with_local if _lies_in(pair[1], folders))
     for collection, group in itertools.groupby(inside, key=lambda pair: pair[0].parent):
@@ -123,9 +122,14 @@ def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
     return any(resolved.is_relative_to(os.path.realpath(folder)) for folder in folders)
 
 
+def _is_deletion(record: Record) -> bool:
+    """Return whether the record is about a name that was not deleted."""
+    return record.exit_code == NotDeleted.exit_code
+
+
 def _not_transferred_error(record: Record) -> InvalidPath:
     """Return the error of a line about a name that was not deleted, or about the bytes of a pipe."""
-    if record.exit_code == NotDeleted.exit_code:
+    if _is_deletion(record):
         name = escape_unprintable(str(record.local or record.path))
         return InvalidPath(UsageError("it was not deleted, and sync deletes it", path=name), record.path)
     hint = "verify --remote compares what is on the storage" if record.action == "put" else ""
