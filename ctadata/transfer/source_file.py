@@ -121,11 +121,8 @@ class FileSource:
         self.__post_init__()
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes of a range, without effect on the upload."""
-        return self.blocks(start, self.size if stop is None else stop)
-
-    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes from `start` up to `stop` (exclusive), without effect on the upload. Raises Stopped."""
+        stop = self.size if stop is None else stop
         while start < stop and (block := system.pread(self.fd, min(integrity.BLOCK, stop - start), start)):
             self.run.check_stop()
             yield block
@@ -161,7 +158,7 @@ class FileSource:
 
     def _reads_the_same(self, start: int, stop: int, hasher: Adler32) -> bool:
         again, digest = Adler32(), stream_digest(self.size)
-        for block in self.blocks(start, stop):
+        for block in self.peek(start, stop):
             again.update(block)
             digest.add(start, block)
             start += len(block)
@@ -208,7 +205,7 @@ class FilePart:
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a range, without effect on the upload."""
-        return self.whole.blocks(self.start + start, self.stop if stop is None else self.start + stop)
+        return self.whole.peek(self.start + start, self.stop if stop is None else self.start + stop)
 
     def part(self, start: int, stop: int) -> FilePart:
         """Return a part of this part."""
