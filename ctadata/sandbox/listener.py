@@ -229,6 +229,7 @@ class Listener:
         self.limits = limits
         self.stopping = threading.Event()
         self.port = 0
+        self._reservation = socket.socket()
         self._open: dict[int, socket.socket] = {}
         self._changed = threading.Condition()
         self._server: _Server | None = None
@@ -240,7 +241,15 @@ class Listener:
         return f"https://localhost:{self.port}" if self.context else f"http://127.0.0.1:{self.port}"
 
     def bind(self) -> None:
-        """Bind to a port: a free one the first time, and the same one later."""
+        """Bind to a port: a free one the first time, and the same one later.
+
+        On Linux a second socket, which never listens, keeps the port from everybody else while the server is stopped.
+        Other systems may refuse two sockets on one port.
+        """
+        if not self.port and sys.platform == "linux":
+            self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._reservation.bind(("127.0.0.1", 0))
+            self.port = self._reservation.getsockname()[1]
         self._server = _Server(self.port, self)
         self.port = self._server.server_address[1]
 
@@ -257,7 +266,7 @@ class Listener:
             self._server.handle_request()
 
     def stop(self, patience: float = 1.0) -> None:
-        """Close the port and all connections; wait `patience` seconds for their threads."""
+        """Refuse new connections and close all others; wait `patience` seconds for their threads."""
         if self._server is None:
             return
         self.stopping.set()
@@ -271,6 +280,11 @@ class Listener:
             for connection in self._open.values():
                 _shut(connection)
             self._changed.wait_for(lambda: not self._open, timeout=patience)
+
+    def close(self) -> None:
+        """Stop for good, and release the port."""
+        self.stop()
+        self._reservation.close()
 
     def opened(self, number: int, connection: socket.socket) -> None:
         """Note that a connection was accepted."""

@@ -167,7 +167,7 @@ class Sandbox:
         """Release held requests, close every socket, and remove the files."""
         self.faults.clear()
         with ThreadPoolExecutor(len(self._listeners)) as workers:
-            list(workers.map(Listener.stop, self._listeners))
+            list(workers.map(Listener.close, self._listeners))
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Sandbox:

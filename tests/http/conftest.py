@@ -232,6 +232,14 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
+def down() -> Iterator[Origin]:
+    """A server that refuses connections: its port is bound, so that nobody else gets it, and not listening."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield Origin.parse(f"http://127.0.0.1:{taken.getsockname()[1]}")
+
+
+@pytest.fixture
 def answering(serve: Serve) -> Serve:
     """`answering(reply)`: a server that calls `reply(wire, request)` for each request, its body read."""
 

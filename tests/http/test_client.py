@@ -506,7 +506,7 @@ def test_an_endless_error_page_is_read_up_to_the_limit(serve, client):
     peer = serve(script)
     with pytest.raises(NotFound, match="404 Not Found, gone"):
         client(peer).send("GET", peer.url)
-    assert len(sent) < 1000
+    assert len(sent) < 10_000  # hung up; how much the kernel takes before that is unknown
 
 
 @pytest.mark.parametrize(

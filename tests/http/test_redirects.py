@@ -401,22 +401,18 @@ def test_a_kept_pool_url_that_is_used_up_leads_back_to_the_door(answering, clien
     assert (door.requests[0].token, door.requests[0].headers["range"]) == ("Bearer secret-token", "bytes=0-1")
 
 
-def test_a_pool_that_is_down_means_asking_the_door_again(answering, client, naps):
-    down = answering(ok)
-    down.close()
+def test_a_pool_that_is_down_means_asking_the_door_again(answering, client, naps, down):
     pool = answering(ok)
     door = answering(
-        lambda wire, request: wire.redirect("302 Found", f"{(down if len(door.requests) == 1 else pool).url}/a")
+        lambda wire, request: wire.redirect("302 Found", f"{down if len(door.requests) == 1 else pool.url}/a")
     )
     assert client(door, retries=Retries()).send("GET", f"{door.url}/a").body == b"hello"
     assert (len(door.requests), len(naps)) == (2, 1)
 
 
-def test_a_pool_that_stays_down(answering, client):
-    down = answering(ok)
-    down.close()
-    door = answering(to(f"{down.url}/a?dcache-http-uuid=5ecret"))
-    with pytest.raises(Unreachable, match=str(down.origin)) as error:
+def test_a_pool_that_stays_down(answering, client, down):
+    door = answering(to(f"{down}/a?dcache-http-uuid=5ecret"))
+    with pytest.raises(Unreachable, match=str(down)) as error:
         client(door, retries=Retries(attempts=3)).send("GET", f"{door.url}/a")
     assert "5ecret" not in str(error.value)
     assert len(door.requests) == 3

@@ -109,6 +109,12 @@ def test_a_door_that_goes_away_and_comes_back(box, call):
     assert call.door("HEAD", "/lst/").status == 200
 
 
+def test_a_stopped_door_keeps_its_port(box):
+    box.stop_door()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port_of(box.door)))
+
+
 def test_a_pool_that_comes_back_has_forgotten_its_urls(box, call):
     box.files.put(PATH, b"x")
     tickets = [call.ticket(PATH), call.ticket(PATH)]
