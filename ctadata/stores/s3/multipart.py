@@ -15,45 +15,31 @@ id of an upload with a description (`put --metadata`), because no server tells t
 from __future__ import annotations
 
 import base64
-import contextlib
-import hashlib
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from urllib.parse import quote
 
-from ctadata.checksums import parts_algorithm
 from ctadata.errors import (
     ConfigError,
     CtadataError,
     LoginNeeded,
-    NotFound,
     ServerTrouble,
     Stopped,
     TemporaryError,
     TimedOut,
 )
 from ctadata.fibers import run_in_thread
-from ctadata.http.messages import Body, Headers
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.body_digests import HashingSource, fingerprint
-from ctadata.stores.s3.connection import EMPTY_SHA256, UNSIGNED, Connection
+from ctadata.stores.s3.body_digests import fingerprint
+from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
 from ctadata.stores.s3.description import METADATA, guess_type
 from ctadata.stores.s3.digests import MD5, PART_SIZE, may_be_md5
 from ctadata.stores.s3.errors import xml_fields
 from ctadata.stores.s3.mtime import MTIME
+from ctadata.stores.s3.parts_upload import PartsUpload, TagsAreOpaque
 from ctadata.stores.s3.state_file import StateFile
-from ctadata.stores.s3.unfinished_uploads import (
-    PARTS_ARE_LOST,
-    PARTS_STAY,
-    StoredPart,
-    abort_upload,
-    join_parts,
-    list_unfinished,
-)
+from ctadata.stores.s3.unfinished_uploads import PARTS_ARE_LOST, PARTS_STAY, list_unfinished
 
 DEFAULT_PART_SIZE = 32 << 20
 """Bytes of a part if the profile does not say; a file up to this size is uploaded in one piece."""
@@ -97,121 +83,6 @@ def part_size(size: int, minimum: int | None = None) -> int:
     return min(minimum_size if minimum_size * TARGET_PARTS >= size else needed, MAX_SINGLE_REQUEST)
 
 
-class _TagsAreOpaque(Exception):
-    """The server's tags of parts are no MD5, although it accepts the parts."""
-
-
-@dataclass(slots=True)
-class _Upload:
-    """One unfinished upload in parts of `size` bytes.
-
-    Attributes:
-        stored: The parts that the server has from an earlier run, by number. With `whole_md5`, they are from a file
-            with the same MD5.
-        metadata: The metadata of the object.
-        whole_md5: The MD5 of the file, if the metadata of the object has it; else None. The tags are then opaque.
-        tag_is_md5: Whether the server's tag of a part is assumed to be its MD5, so that the MD5 can be computed while
-            the part is sent; otherwise it is computed before.
-        md5s: The MD5 of each part that is there, by number.
-        tags: The tag of each part that is there, by number.
-        ended: Set when no further part may begin.
-    """
-
-    connection: Connection
-    name: Name
-    id: str
-    size: int
-    stored: Mapping[int, StoredPart] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    whole_md5: bytes | None = None
-    tag_is_md5: bool = False
-    md5s: dict[int, bytes] = field(default_factory=dict)
-    tags: dict[int, str] = field(default_factory=dict)
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def upload_part(self, number: int, part: Source) -> None:
-        """Upload one part, unless the server has it."""
-        if not self.ended.is_set() and not (self.tag_is_md5 and self._send_and_compare_tag(number, part)):
-            self._send_with_content_md5(number, part)
-
-    def _send_and_compare_tag(self, number: int, part: Source) -> bool:
-        """Send a part, and compare its tag with its MD5.
-
-        Returns:
-            False if they differ, because the server received other bytes or its tags are no MD5. The caller then sends
-            the part again with a Content-MD5, which the server compares.
-        """
-        hashing = HashingSource(part)
-        tag = self._send(number, hashing, {}, UNSIGNED)
-        if tag.strip('"') != hashing.md5.hexdigest():
-            self.tag_is_md5 = False
-            part.rewind()
-            return False
-        self.md5s[number], self.tags[number] = hashing.md5.digest(), tag
-        return True
-
-    def _send_with_content_md5(self, number: int, part: Source) -> None:
-        md5, payload = fingerprint(self.connection, part)
-        self.md5s[number] = md5
-        stored = self.stored.get(number)
-        if stored and stored.size == part.size and (self.whole_md5 or stored.etag.strip('"') == md5.hex()):
-            while part.read(1 << 20):  # the reader counts these bytes as progress
-                pass
-            self.tags[number] = stored.etag
-        else:
-            content_md5 = {"Content-MD5": base64.b64encode(md5).decode()}
-            self.tags[number] = tag = self._send(number, part, content_md5, payload)
-            if self.whole_md5 is None and tag.strip('"') != md5.hex():
-                raise _TagsAreOpaque
-
-    def _send(self, number: int, part: Body, headers: Mapping[str, str], payload: str) -> str:
-        query = f"partNumber={number}&uploadId={quote(self.id, safe='')}"
-        response = self.connection.upload(self.name, part, query=query, headers=headers, payload=payload)
-        etag = response.headers.get("ETag")
-        if not etag:
-            raise ServerTrouble(f"the server did not confirm part {number}")
-        return etag
-
-    def complete(self, *, new: bool) -> Written:
-        """Make the server join the parts, and compare the object's tag with the MD5s."""
-        md5_of_md5s = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
-        digest, algorithm = f"{md5_of_md5s.hexdigest()}-{len(self.tags)}", parts_algorithm("md5", self.size)
-        expected = f'"{digest}"'
-        try:
-            etag = join_parts(self.connection, self.name, self.id, self.tags, new=new)
-            final_etag = self._find_tag() or etag
-        except (TemporaryError, TimedOut, NotFound):
-            headers = self._head()
-            etag = final_etag = headers.get("ETag")
-            if etag != expected and not (self.whole_md5 and self._is_described_in(headers)):
-                raise  # else the parts are joined, and only the answer was lost
-        checked = algorithm if expected in (etag, final_etag) else ""
-        sent = f"md5:{self.whole_md5.hex()}" if self.whole_md5 else f"{algorithm}:{digest}"
-        return Written(etag=final_etag, checked=checked, sent=sent)
-
-    def _find_tag(self) -> str | None:
-        """Return the tag of the finished object; None if the object may be another one.
-
-        Ceph's answer to the completion has an empty tag, and the tag in that of `rclone serve s3` is not kept.
-        """
-        headers = self._head()
-        return headers.get("ETag") if self._is_described_in(headers) else None
-
-    def _is_described_in(self, headers: Headers) -> bool:
-        """Return whether headers of a HEAD may be of the object that this upload makes, by its metadata."""
-        return all(headers.get(name) == value for name, value in self.metadata.items())
-
-    def _head(self) -> Headers:
-        with contextlib.suppress(CtadataError):
-            return self.connection.send("HEAD", self.name).headers
-        return Headers()
-
-    def abort(self) -> None:
-        """Abort the upload, which deletes its parts; an upload that does not exist any more is no error."""
-        with contextlib.suppress(NotFound):
-            abort_upload(self.connection, self.name, self.id)
-
-
 def upload_multipart(
     connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str], *, new: bool
 ) -> Written:
@@ -232,7 +103,7 @@ def upload_multipart(
     if name.bucket not in opaque and MD5 not in _journal_of(connection, name).read().get("headers", ()):
         try:
             return _upload_once(connection, name, source, size, headers, new=new)
-        except _TagsAreOpaque:
+        except TagsAreOpaque:
             source.rewind()
     opaque.add(name.bucket)
     whole_md5, _ = fingerprint(connection, source)
@@ -254,7 +125,7 @@ def _upload_once(
     new: bool,
     whole_md5: bytes | None = None,
 ) -> Written:
-    """Upload a source; raise _TagsAreOpaque if the object needs `whole_md5` in its metadata."""
+    """Upload a source; raise TagsAreOpaque if the object needs `whole_md5` in its metadata."""
     is_plain = headers.keys() <= {MTIME, TYPE} and headers.get(TYPE) in (None, guess_type(name.key))
     journal = None if is_plain and whole_md5 is None else _journal_of(connection, name)
     evidence = {MD5: base64.b64encode(whole_md5).decode()} if whole_md5 else {PART_SIZE: str(size)}
@@ -288,7 +159,7 @@ def _begun_with(size: int, headers: Mapping[str, str]) -> dict[str, object]:
     return {"part_size": size, "headers": dict(headers)}
 
 
-def _upload_parts(upload: _Upload, source: Source, size: int) -> None:
+def _upload_parts(upload: PartsUpload, source: Source, size: int) -> None:
     ranges = [(start, min(start + size, source.size)) for start in range(0, source.size, size)]
     with ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="ctadata-part") as pool:
         uploads = [pool.submit(upload.upload_part, number, source.part(*each)) for number, each in enumerate(ranges, 1)]
@@ -304,14 +175,14 @@ def _upload_parts(upload: _Upload, source: Source, size: int) -> None:
 
 def _create_upload(
     connection: Connection, name: Name, size: int, headers: Mapping[str, str], whole_md5: bytes | None
-) -> _Upload:
+) -> PartsUpload:
     response = connection.send("POST", name, query="uploads=", headers=headers, body=b"", payload=EMPTY_SHA256)
     upload_id = xml_fields(response.body).get("UploadId")
     if not upload_id:
         raise ServerTrouble("the server did not begin the upload in parts")
     # over http the signature needs the part's SHA-256, so the part is read before it is sent
     tag_is_md5 = connection.is_protected and whole_md5 is None and may_be_md5(response.headers)
-    return _Upload(connection, name, upload_id, size, {}, _metadata(headers), whole_md5, tag_is_md5)
+    return PartsUpload(connection, name, upload_id, size, {}, _metadata(headers), whole_md5, tag_is_md5)
 
 
 def _metadata(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -326,7 +197,7 @@ def _find_resumable(
     headers: Mapping[str, str],
     whole_md5: bytes | None,
     journal: StateFile | None,
-) -> tuple[_Upload | None, bool]:
+) -> tuple[PartsUpload | None, bool]:
     """Return an upload of this very file that an earlier run began, None if there is none; abort the stale ones.
 
     The second value says whether a later run can find this upload: False if the server lists no uploads.
@@ -335,16 +206,18 @@ def _find_resumable(
     own = known.get("upload") if known.items() >= _begun_with(size, headers).items() else None
     try:
         for each in list_unfinished(connection, name):
-            upload = _Upload(connection, name, each.id, size, each.stored, _metadata(headers), whole_md5)
+            upload = PartsUpload(connection, name, each.id, size, each.stored, _metadata(headers), whole_md5)
             is_ours = each.fits(source, size) and (journal is None or each.id == own)
             if is_ours and (whole_md5 or each.begins_like(source, size)):
                 return upload, True
             if each.changed is not None and time.time() - each.changed > STALE_AFTER:
                 upload.abort()
-    except (TemporaryError, TimedOut, ConfigError, Stopped) as error:  # without boto3 the parts cannot be joined
-        if not isinstance(error, ServerTrouble) or error.status:
+    except ServerTrouble as error:
+        if error.status:
             raise
-        return None, False  # the server lists what nobody can read: send all of the file
+        return None, False  # the list of uploads cannot be read: send all of the file
+    except (TemporaryError, TimedOut, ConfigError, Stopped):  # without boto3 the parts cannot be joined
+        raise
     except CtadataError:  # the key may not list uploads, or the server cannot: send all of the file
         return None, False
     return None, True
