@@ -104,9 +104,7 @@ def leave_lost_terminal(error: OSError) -> bool:
     """
     if error.errno != errno.EIO or not stdout_is_terminal():
         return False
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
+    discard(sys.stdout)
     return True
 
 
