@@ -29,6 +29,7 @@ from ctadata.errors import (
 )
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.stores.base import Delivery, Store
+from ctadata.stores.late_answers import repeat_until
 from ctadata.stores.name_rules import (
     control_character_error,
     describe_nfc_change,
@@ -39,7 +40,6 @@ from ctadata.stores.name_rules import (
 
 log = logging.getLogger(__name__)
 
-_WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds
 _DECOMPOSED = "e\u0301"
 _NO_VERDICT = (Forbidden, LoginNeeded, NeedsStaging, Stopped, StorageFull, TimedOut, Unreachable, Busy)
 """Errors that say nothing about the name."""
@@ -82,10 +82,8 @@ class NameCheck:
 
     def _is_readable(self, path: RemotePath) -> bool:
         """Return whether the first byte comes, or may come; the server may show the file a moment late."""
-        for pause in _WAITS:
-            with contextlib.suppress(NotFound):
-                return self._read_first_byte(path) is not False
-            fibers.sleep(pause)
+        with contextlib.suppress(NotFound):
+            return repeat_until(lambda: self._read_first_byte(path), lambda _: True, fibers.sleep) is not False
         return True
 
     def _read_first_byte(self, path: RemotePath) -> bool | None:

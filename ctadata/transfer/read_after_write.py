@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import NotFound
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-
-WAITS = (0.1, 0.2, 0.4, 0.8)
-"""Seconds before each further request."""
+from ctadata.stores.late_answers import repeat_until
 
 
 class WaitingRun(Protocol):
@@ -37,10 +33,8 @@ def wait_for_entry(run: WaitingRun, path: RemotePath, size: int | None) -> Entry
         NotFound: There still is no such file.
         Stopped: The run was stopped.
     """
-    for pause in WAITS:
-        with contextlib.suppress(NotFound):
-            entry = run.store.info(path)
-            if size is None or entry.size in (None, size):
-                return entry
-        run.wait(pause)
-    return run.store.info(path)
+
+    def is_shown(entry: Entry) -> bool:
+        return size is None or entry.size in (None, size)
+
+    return repeat_until(lambda: run.store.info(path), is_shown, run.wait)

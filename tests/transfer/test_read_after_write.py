@@ -11,8 +11,9 @@ from stores.odd_server import Answer, OddServer
 
 from ctadata.errors import NotFound, Stopped
 from ctadata.paths import RemotePath
+from ctadata.stores.late_answers import WAITS
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.read_after_write import WAITS, wait_for_entry
+from ctadata.transfer.read_after_write import wait_for_entry
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 

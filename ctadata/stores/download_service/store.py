@@ -41,6 +41,7 @@ from ctadata.stores.download_service.listing import Row, parse_listing
 from ctadata.stores.download_service.messages import check_receipt
 from ctadata.stores.download_service.requests import CHUNKED, ChunkedBody, ServiceRequests
 from ctadata.stores.duplicates import contradiction_error
+from ctadata.stores.late_answers import WAITS
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus
@@ -57,7 +58,6 @@ MAX_LISTING = 256 << 20
 """The largest listing in bytes."""
 
 _XML = {"Content-Type": "application/xml; charset=utf-8", "Depth": "0"}
-_WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may know a checksum only after its 201
 
 
 Rows = list[Row]  # the class below has a method of that name
@@ -185,7 +185,7 @@ class DownloadService:
         If the storage has digests of other files, wait up to 1.5 s for this one's.
         """
         with add_path_to_errors(path):
-            for pause in (*_WAITS, 0.0):
+            for pause in (*WAITS, 0.0):
                 digests = self._request_digests(path)
                 if digests or not self._tells_digests:
                     return digests

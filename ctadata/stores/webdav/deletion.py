@@ -56,7 +56,7 @@ class Deletion:
             self._empty(path)
             self.send_delete(path, tree)
         except CtadataError as error:
-            if (isinstance(error, TimedOut) or error.status == 504) and self._wait_until_gone(path):
+            if (isinstance(error, TimedOut) or error.status in (202, 504)) and self._wait_until_gone(path):
                 return
             if tree and error.status not in (401, 404, 405, 429, 501):
                 error.hint = "; ".join(filter(None, (error.hint, "part of the tree may be gone, list it first")))

@@ -12,25 +12,27 @@ from ctadata.digest_headers import parse_digests, want_digest_header
 from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, TimedOut, UsageError
 from ctadata.http.client import Client
-from ctadata.http.messages import Response
+from ctadata.http.messages import NO_HEADERS
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, Written
 from ctadata.stores.channel import ThreadedIterator
 from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.http_reader import HttpReader
+from ctadata.stores.late_answers import repeat_until
 from ctadata.stores.optional import find_or_none
 from ctadata.stores.path_errors import add_path, add_path_to_errors, refuse_inside, refuse_root
+from ctadata.stores.webdav.confirmation import CONFIRMING, check_change
 from ctadata.stores.webdav.creation_date import read_creation_date
 from ctadata.stores.webdav.dialect import Dialect
-from ctadata.stores.webdav.multistatus import read_refused_members, refusal_error
+from ctadata.stores.webdav.multistatus import refusal_error
 from ctadata.stores.webdav.propfind import Propfind
 from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Quirks
 from ctadata.stores.webdav.read_error import explain_read_error
 
 T = TypeVar("T")
+_Headers = Mapping[str, str]
 _AskDigests = Callable[[], dict[str, str]]
-# seconds; dCache may show a checksum, or even the name, only after its 201 (its issue 7467)
-_WAITS = (0.1, 0.2, 0.4, 0.8)
+_Look = Callable[[], object]
 
 
 class WebDAVStore:
@@ -184,7 +186,8 @@ class WebDAVStore:
 
     def _mkcol(self, path: RemotePath, *, has_parent: bool = False, attempts: int = 3) -> bool:
         try:
-            return self._client.send("MKCOL", self._url(path, slash=True)).status == 201  # nginx requires the slash
+            is_made = lambda: self._look(path) is Kind.DIRECTORY  # noqa: E731
+            return self._change("MKCOL", path, is_made, slash=True) == 201  # nginx requires the slash
         except CtadataError as error:
             # The name is taken: 405; for a file Apache sends 400, because of the slash; 403 if the caller may not look.
             # Two clients make it at the same time: 500, 409, 423 and others. A busy server, or no connection, says
@@ -233,7 +236,7 @@ class WebDAVStore:
             Deletion(self._delete, self._look, self.list, self._wait).delete(path, tree=self.info(path).is_directory)
 
     def _delete(self, path: RemotePath, collection: bool) -> None:
-        self._check_nothing_kept(self._client.send("DELETE", self._url(path, slash=collection)), path)
+        self._change("DELETE", path, lambda: self._look(path) is None, slash=collection)
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; see `Store.move`.
@@ -250,7 +253,7 @@ class WebDAVStore:
                 raise AlreadyExists("a directory has this name", path=str(target))
             headers = {"Destination": self._destination(target), "Overwrite": "T" if replace else "F"}
             try:
-                self._client.send("MOVE", self._url(source), headers=headers)
+                self._change("MOVE", source, lambda: self._is_renamed(source, target), headers=headers)
             except AlreadyExists as error:
                 error.path = str(target)
                 raise
@@ -277,20 +280,26 @@ class WebDAVStore:
                 raise AlreadyExists("the name is taken", path=str(target))
             headers = {"Destination": self._destination(target, slash=True), "Overwrite": "F"}
             try:
-                response = self._client.send("MOVE", self._url(source, slash=True), headers=headers)
+                self._change("MOVE", source, lambda: self._is_renamed(source, target), slash=True, headers=headers)
+            except PartialFailure:
+                raise
             except CtadataError as error:
                 if self._look(target.parent) is not Kind.DIRECTORY:  # dCache sends 409, Apache 500
                     raise NotFound("the directory above does not exist", path=str(target)) from error
                 raise
-            self._check_nothing_kept(response, source)
             self._check_new_name(target, None)
 
-    def _check_nothing_kept(self, response: Response, path: RemotePath) -> None:
-        """Raise PartialFailure if a 207 says that a member of `path` was kept (RFC 4918 sections 9.6.1, 9.9.3)."""
-        if response.status == 207:
-            failures = read_refused_members(response, path, root=self._root)
-            if failures or self._look(path):
-                raise PartialFailure(failures or [refusal_error(500)], [])
+    def _change(
+        self, method: str, path: RemotePath, is_done: _Look, *, slash: bool = False, headers: _Headers = NO_HEADERS
+    ) -> int:
+        """Send a request that changes the storage, and return the status; `check_change` checks an unusual success."""
+        response = self._client.send(method, self._url(path, slash=slash), headers=headers)
+        if response.status not in CONFIRMING:
+            check_change(response, path, lambda: self._repeat_until(is_done, bool), root=self._root)
+        return response.status
+
+    def _is_renamed(self, source: RemotePath, target: RemotePath) -> bool:
+        return self._look(source) is None and self._look(target) is not None
 
     def _check_new_name(self, target: RemotePath, before: Entry | None) -> None:
         """Raise CtadataError if an encoded name still stands for the same as before the move."""
@@ -321,18 +330,7 @@ class WebDAVStore:
         self._client.close()
 
     def _repeat_until(self, ask: Callable[[], T], is_enough: Callable[[T], object]) -> T:
-        """Return what `ask` returns, and repeat it for a second and a half until `is_enough`.
-
-        Some servers show late what they have.
-
-        Raises NotFound if the last attempt does.
-        """
-        for pause in _WAITS:
-            with contextlib.suppress(NotFound):
-                if is_enough(result := ask()):
-                    return result
-            self._wait(pause)
-        return ask()
+        return repeat_until(ask, is_enough, self._wait)
 
     def _look(self, path: RemotePath) -> Kind | None:
         return entry.kind if (entry := find_or_none(self, path)) else None

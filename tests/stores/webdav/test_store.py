@@ -28,6 +28,7 @@ from ctadata.http.client import Client
 from ctadata.http.timeouts import Limits
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store, Written
+from ctadata.stores.late_answers import WAITS
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.store import WebDAVStore
 
@@ -192,7 +193,7 @@ def test_a_full_directory_is_not_sent_a_delete(server: OddServer, store: Store) 
     """The server would take all that is in it along."""
     server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
     server.answers["PROPFIND /a/"] = [multistatus("/a/", DIRECTORY, "/a/b"), multistatus("/a/", DIRECTORY)]
-    server.answers["DELETE /a/"] = [Answer(200)]
+    server.answers["DELETE /a/"] = [Answer(204)]
     with pytest.raises(UsageError, match="not empty"):
         store.delete(A)
     assert "DELETE" not in " ".join(sent(server))
@@ -207,10 +208,9 @@ def test_the_root_is_not_deleted_even_where_it_is_empty(server: OddServer, store
     assert "DELETE" not in " ".join(sent(server))
 
 
-@pytest.mark.parametrize("status", [200, 204])
-def test_a_file_is_deleted_without_a_slash(server: OddServer, store: Store, status: int) -> None:
+def test_a_file_is_deleted_without_a_slash(server: OddServer, store: Store) -> None:
     server.answers["PROPFIND /a"] = [multistatus("/a", "")]
-    server.answers["DELETE /a"] = [Answer(status)]
+    server.answers["DELETE /a"] = [Answer(204)]
     store.delete(A)
     assert sent(server) == ["PROPFIND /a", "DELETE /a"]
 
@@ -261,7 +261,7 @@ def test_the_members_that_the_server_kept_are_named(server: OddServer, store: St
 
 @pytest.mark.parametrize("body", [b"", b"<html>", KEPT[:120], b'<x:multistatus xmlns:x="DAV:"/>'])
 def test_an_empty_207_counts_as_success_only_if_the_tree_is_gone(server: OddServer, store: Store, body: bytes) -> None:
-    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY), multistatus("/a/", DIRECTORY), Answer(404)]
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
     server.answers["DELETE /a/"] = [Answer(207, {}, body)]
     with pytest.raises(PartialFailure):
         store.delete_tree(A)
@@ -294,17 +294,63 @@ def patient(server: OddServer, waits: list[float]) -> Iterator[WebDAVStore]:
     store.close()
 
 
-@pytest.mark.parametrize("silent", [True, False])
+@pytest.mark.parametrize(("answer", "looks"), [(None, []), (504, []), (202, list(WAITS))])
 def test_a_tree_that_takes_long_is_looked_for_until_it_is_gone(
-    server: OddServer, patient: WebDAVStore, waits: list[float], silent: bool
+    server: OddServer, patient: WebDAVStore, waits: list[float], answer: int | None, looks: list[float]
 ) -> None:
     """The server goes on when nobody waits for its answer; a proxy before it gives up with 504."""
     there, over = multistatus("/a/", DIRECTORY), threading.Event()
-    server.answers["PROPFIND /a"] = [there, there, there, Answer(404)]
-    server.answers["DELETE /a/"] = [Answer(204, until=over) if silent else Answer(504)]
+    server.answers["PROPFIND /a"] = [there] * (3 + len(looks) + bool(looks)) + [Answer(404)]
+    server.answers["DELETE /a/"] = [Answer(answer) if answer else Answer(204, until=over)]
     patient.delete_tree(A)
     over.set()
-    assert waits == [5.0] * 3
+    assert waits == [*looks, *[5.0] * 3]
+
+
+REFUSED = b"""<x:multistatus xmlns:x="DAV:"><x:response><x:href>/a</x:href>
+<x:status>HTTP/1.1 423 Locked</x:status></x:response></x:multistatus>"""
+UNCONFIRMED = [Answer(200, {"Content-Type": "text/html"}, b"<html>"), Answer(202), Answer(207)]
+B = RemotePath(("b",))
+
+
+@pytest.mark.parametrize("answer", UNCONFIRMED, ids=lambda answer: str(answer.status))
+def test_a_change_counts_as_done_only_if_it_is_seen(
+    server: OddServer, patient: WebDAVStore, waits: list[float], answer: Answer
+) -> None:
+    """RFC 4918 names 201 and 204; 202 is a promise, and a 200 may come from a proxy."""
+    file = multistatus("/a", "")
+    server.answers |= {"PROPFIND /a": [file], "PROPFIND /c": [Answer(404)]}
+    server.answers |= {f"{request}": [answer] for request in ("MOVE /a", "DELETE /a", "MKCOL /c/")}
+    for change in (
+        lambda: patient.move(A, B, replace=True),
+        lambda: patient.delete_file(A),
+        lambda: patient.mkdir(RemotePath(("c",))),
+    ):
+        with pytest.raises(ServerTrouble, match=f"did not confirm .*: {answer.status}"):
+            change()
+    assert waits == list(WAITS) * 3
+
+
+@pytest.mark.parametrize("answer", UNCONFIRMED, ids=lambda answer: str(answer.status))
+def test_a_change_that_is_seen_a_moment_later_is_done(server: OddServer, patient: WebDAVStore, answer: Answer) -> None:
+    late = [multistatus("/a", ""), Answer(404)]
+    server.answers |= {"PROPFIND /a": list(late), "PROPFIND /b": [Answer(404), Answer(404), multistatus("/b", "")]}
+    server.answers |= {f"{request}": [answer] for request in ("MOVE /a", "DELETE /a", "MKCOL /c/")}
+    server.answers["PROPFIND /c"] = [Answer(404), multistatus("/c/", DIRECTORY)]
+    patient.move(A, B, replace=True)
+    server.answers["PROPFIND /a"] = list(late)
+    patient.delete_file(A)
+    assert not patient.mkdir(RemotePath(("c",)))  # perhaps somebody else made it
+
+
+def test_a_207_with_a_refusal_inside_is_that_refusal(server: OddServer, store: Store) -> None:
+    """RFC 4918 section 9.9.4."""
+    server.answers["MOVE /a"] = server.answers["DELETE /a"] = [Answer(207, {}, REFUSED)]
+    server.answers["PROPFIND /a"] = [multistatus("/a", "")]
+    for change in (lambda: store.move(A, B, replace=False), lambda: store.delete(A)):
+        with pytest.raises(Busy) as caught:
+            change()
+        assert (caught.value.path, caught.value.status) == ("/a", 423)
 
 
 def test_a_tree_that_stays_is_not_waited_for_for_ever(
