@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import Iterator
 
 from ctadata import fibers
 from ctadata.errors import (
@@ -28,7 +27,7 @@ from ctadata.errors import (
     Unsupported,
 )
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
-from ctadata.stores.base import Delivery, Store
+from ctadata.stores.base import Store
 from ctadata.stores.late_answers import repeat_until
 from ctadata.stores.name_rules import (
     control_character_error,
@@ -37,6 +36,7 @@ from ctadata.stores.name_rules import (
     refuse_undecodable,
     unserved_path_error,
 )
+from ctadata.stores.one_byte import OneByte
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class NameCheck:
         """Return whether the first byte comes; None if that is not known. Raises NotFound."""
         try:
             with self._store.open(path) as reading:
-                reading.send(_Byte(), 0, 1)
+                reading.send(OneByte(), 0, 1)
         except (Stopped, LoginNeeded, NotFound):
             raise
         except _NO_VERDICT:
@@ -111,7 +111,7 @@ class NameCheck:
         stem = f"{TEMPORARY_PREFIX}trial-0-0-0-{secrets.token_hex(4)}"
         plain, changed = directory / stem, directory / (stem + _DECOMPOSED)
         try:
-            self._store.write(plain, _Byte(), new=True)
+            self._store.write(plain, OneByte(), new=True)
         except (Stopped, LoginNeeded):
             raise
         except CtadataError as error:
@@ -162,32 +162,3 @@ def check_for_others(store: Store, path: RemotePath, hint: str = "") -> None:
             hint=hint or f"mv {what} to {better}",
             path=str(path),
         )
-
-
-class _Byte:
-    """A file of one byte to upload, and a sink for the first byte of a file."""
-
-    size = 1
-    mtime: float | None = None
-
-    def __init__(self) -> None:
-        self._left = b"x"
-
-    def read(self, limit: int) -> bytes:  # noqa: ARG002
-        block, self._left = self._left, b""
-        return block
-
-    def rewind(self) -> None:
-        self._left = b"x"
-
-    def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        yield b"x"[start:stop]
-
-    def part(self, start: int, stop: int) -> _Byte:  # noqa: ARG002
-        return _Byte()
-
-    def begin(self, delivery: Delivery) -> None:
-        """Accept the byte."""
-
-    def write(self, block: bytes | memoryview) -> None:
-        """Accept the byte."""

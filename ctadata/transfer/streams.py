@@ -25,8 +25,8 @@ from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import PROGRESS, Run
 from ctadata.transfer.staging import is_on_tape, refuse_tape
 from ctadata.transfer.unicode_nfc import add_remark, renamed_file
-from ctadata.transfer.upload_attempt import Rights
 from ctadata.transfer.upload_file import upload_open_file
+from ctadata.transfer.upload_rights import Rights
 from ctadata.versions import tags_differ, tags_match
 
 DO_NOT_USE = "do not use what was written: it is not the file"

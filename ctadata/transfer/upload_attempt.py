@@ -39,24 +39,8 @@ from ctadata.transfer.records import Version, remote_version
 from ctadata.transfer.report import Outcome
 from ctadata.transfer.run import Run
 from ctadata.transfer.source_file import FileSource
-from ctadata.versions import is_strong, opaque_tag
-
-
-@dataclass(slots=True)
-class Rights:
-    """The limits of the token that a run has met; all is thought to be allowed until the server refuses it.
-
-    Attributes:
-        may_move: Whether a file may be renamed.
-        may_replace: Whether a file may be replaced.
-        reason: The server's words for a refusal.
-        move_keeps_version: Whether a file has the same mtime and tag after the move; None: not known yet.
-    """
-
-    may_move: bool = True
-    may_replace: bool = True
-    reason: str = ""
-    move_keeps_version: bool | None = None
+from ctadata.transfer.upload_rights import Rights
+from ctadata.versions import is_strong
 
 
 class _MoveRefused(Exception):
@@ -105,20 +89,22 @@ class UploadAttempts:
         return dataclasses.replace(outcome, verified=self.verified, digest=digest, etag=self.etag, retries=retries)
 
     def version(self) -> Version | None:
-        """Return the version of the stored file that listings will show; None if that is unknown."""
+        """Return the version of the stored file that listings will show; None if that is unknown.
+
+        Raises:
+            IntegrityError: The file is not there, or has another size.
+        """
         store, rights = self.run.store, self.rights
         if store.features.lists_checksums:  # with the mtime, they tell this file from others
             return self.source.size, self._kept_mtime(), None
         if store.features.atomic_put and is_strong(self.etag):
             return self.source.size, None, self.etag
         stored = self.stored
-        if stored is None or (stored.path != self.target and not rights.move_keeps_version):
+        if stored is not None and stored.path != self.target and not rights.move.keeps_version:
+            return rights.move.find_version(self.run, stored, self.target)
+        if stored is None and not (store.features.can_move and rights.may_move):
             with contextlib.suppress(CtadataError):
-                now = store.info(self.target)
-                if stored is not None and rights.move_keeps_version is None:
-                    is_same_tag = opaque_tag(now.etag) == opaque_tag(stored.etag)  # Apache's is weak at first
-                    rights.move_keeps_version = is_same_tag and now.mtime == stored.mtime
-                stored = now
+                stored = store.info(self.target)
         return remote_version(stored) if stored and stored.size == self.source.size else None
 
     def _kept_mtime(self) -> float | None:
@@ -279,6 +265,9 @@ class UploadAttempts:
                 digests, entry = self.run.stored.look(path, self.source.size)
             if integrity.check_digest("adler32", self.source.adler32, digests):
                 self.verified = "size, adler32"
+                if not self.run.store.features.lists_checksums:
+                    with contextlib.suppress(CtadataError):  # it is for the record only
+                        self.stored = entry or self.run.stored.entry(path, self.source.size)
                 return
             self.stored = entry or self.run.stored.entry(path, self.source.size)
         except Forbidden:

@@ -18,13 +18,14 @@ from ctadata.errors import AlreadyExists, Forbidden, NotFound, ServerTrouble, Un
 from ctadata.paths import RemotePath
 from ctadata.stores.optional import ReplacesNothing
 from ctadata.transfer.aliases import resolve_existing_alias, why_kept
-from ctadata.transfer.equality import LocalFile, Pair
+from ctadata.transfer.equality import LocalFile
 from ctadata.transfer.plan import UNMOVED, Step, listed_digest, plan_spool, plan_upload
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, SMALL, Run
 from ctadata.transfer.source_file import FileSource, open_file
-from ctadata.transfer.upload_attempt import Rights, UploadAttempts
+from ctadata.transfer.upload_attempt import UploadAttempts
+from ctadata.transfer.upload_rights import Rights
 
 RETRIED = (*BROKEN_OFF, ServerTrouble)
 """Errors after which an upload is tried again. The HTTP client repeats no upload that a server refused; an upload to a
@@ -125,9 +126,9 @@ def upload_open_file(
     state, why = UNMOVED.get(step, (State.DONE, ""))
     outcome = Outcome(state, target, local, status.st_size, time.monotonic() - began, why=why)
     if upload is not None and state is State.DONE:
-        outcome = upload.add_proof(outcome)
-        if pair is not None:
-            _save_record(file, upload, pair, outcome.digest)
+        outcome, version = upload.add_proof(outcome), upload.version()
+        if pair is not None and pair.writes and version is not None:
+            pair.save(file.settled_version(), version, record_digests(outcome.digest, upload.source.digests))
         return outcome
     if existing is None:
         return outcome
@@ -152,10 +153,3 @@ def check_name_works(run: Run, target: RemotePath, step: Step) -> None:
         if step is Step.CREATE:
             run.discard(target)
         raise
-
-
-def _save_record(file: LocalFile, upload: UploadAttempts, pair: Pair, digest: str) -> None:
-    """Keep the versions of both files; nothing if it is unknown which version listings will show."""
-    version = upload.version()
-    if version is not None and pair.writes:
-        pair.save(file.settled_version(), version, record_digests(digest, upload.source.digests))

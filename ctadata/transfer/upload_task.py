@@ -12,8 +12,8 @@ from ctadata.paths import RemotePath
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.source_file import planned_size
-from ctadata.transfer.upload_attempt import Rights
 from ctadata.transfer.upload_file import upload_file
+from ctadata.transfer.upload_rights import Rights
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

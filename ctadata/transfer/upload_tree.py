@@ -41,7 +41,7 @@ from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.source_file import planned_size
 from ctadata.transfer.special_files import NOT_UTF8, is_utf8
-from ctadata.transfer.upload_attempt import Rights
+from ctadata.transfer.upload_rights import Rights
 from ctadata.transfer.upload_task import UploadItem, upload_task
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,6 +19,7 @@ from tempfile import TemporaryFile
 import pytest
 from cli import json_schemas
 from servers.forkserver import FORKS
+from servers.plain_dav import PlainDav, plain_dav
 
 from ctadata.cli import main, output
 from ctadata.sandbox import Sandbox, faults
@@ -224,3 +225,38 @@ def stalled(box, place):
     yield rule
     rule.release()
     rule.remove()
+
+
+@pytest.fixture
+def dav() -> Iterator[PlainDav]:
+    """A plain WebDAV server with a directory of one file."""
+    with plain_dav() as server:
+        server.nodes["/run"] = None
+        server.put("/run/a.dat", b"content")
+        yield server
+
+
+@pytest.fixture
+def code_at_dav(dav, tmp_path, monkeypatch) -> Callable[..., int]:
+    """Run a command in this process, in an empty directory, at a plain WebDAV server, and return its exit code."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'default = "x"\n[profiles.x]\nkind = "webdav"\ndoor = "{dav.url}"\nhome = ["/"]\n')
+    monkeypatch.setenv("CTADATA_CONFIG", str(settings))
+    monkeypatch.setenv("BEARER_TOKEN", "t")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return lambda *arguments: main.run([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def at_dav(code_at_dav, capsys) -> Callable[..., str]:
+    """Run a command as `code_at_dav`, check its exit code, and return its output."""
+
+    def command(*arguments: object, check: int = 0) -> str:
+        code = code_at_dav(*arguments)
+        out, err = capsys.readouterr()
+        assert code == check, (arguments, code, out, err)
+        return out
+
+    return command

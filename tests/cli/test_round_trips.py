@@ -2,43 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers.plain_dav import PlainDav, plain_dav
 from servers.rounds import rounds
-
-from ctadata.cli.main import run
-
-
-@pytest.fixture
-def dav() -> Iterator[PlainDav]:
-    with plain_dav() as server:
-        server.nodes["/run"] = None
-        server.put("/run/a.dat", b"content")
-        yield server
-
-
-@pytest.fixture
-def at_dav(dav, tmp_path, monkeypatch, capsys) -> Callable[..., str]:
-    """Runs a command in this process, in an empty directory, at a plain WebDAV server."""
-    settings = tmp_path / "settings.toml"
-    settings.write_text(f'default = "x"\n[profiles.x]\nkind = "webdav"\ndoor = "{dav.url}"\nhome = ["/"]\n')
-    monkeypatch.setenv("CTADATA_CONFIG", str(settings))
-    monkeypatch.setenv("BEARER_TOKEN", "t")
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-
-    def command(*arguments: object, check: int = 0) -> str:
-        code = run([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        assert code == check, (arguments, code, out, err)
-        return out
-
-    return command
-
 
 # --- a plain WebDAV server ---
 

@@ -22,10 +22,12 @@ class File:
 
 @dataclass
 class PlainDav:
-    """`nodes` by path (None: a directory); `seen` are the requests; `before` is called with each, before its answer.
+    """`nodes` by path (None: a directory); `seen` are the requests; `before` is called with each, before it is served,
+    and `after` before its answer is sent.
 
     skew: seconds that the clock is ahead.   tags: whether entries have tags.
-    page: what GET of a directory sends; None: 404.
+    page: what GET of a directory sends; None: 404.   named_tags: a file has another tag after a move.
+    idle: status and body that a method is answered with, and nothing is done.
     fold: `Run1` and `run1` are one name.   echoes: then answers spell it as it was asked for.
     """
 
@@ -37,6 +39,9 @@ class PlainDav:
     nodes: dict[str, File | None] = field(default_factory=lambda: {"/": None})
     seen: list[tuple[str, str]] = field(default_factory=list)
     before: Callable[[str, str], object] = lambda method, path: None
+    after: Callable[[str, str], object] = lambda method, path: None
+    named_tags: bool = False
+    idle: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     url: str = ""
     versions: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -105,7 +110,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.dav.before(self.command, path)
         with self.dav.lock:
             self.dav.seen.append((self.command, path))
-            status, headers, content = getattr(self, self.command.lower())(self.dav.real(path), body)
+            if self.command in self.dav.idle:
+                status, content = self.dav.idle[self.command]
+                headers = {"Content-Type": "text/html"}
+            else:
+                status, headers, content = getattr(self, self.command.lower())(self.dav.real(path), body)
+            self.dav.after(self.command, path)
         self.send_response_only(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -186,5 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
         if to in self.dav.nodes and self.headers.get("Overwrite") == "F":
             return 412, {}, b""
         new = to not in self.dav.nodes
-        self.dav.nodes[to] = self.dav.nodes.pop(path)
+        self.dav.nodes[to] = file = self.dav.nodes.pop(path)
+        if file is not None and self.dav.named_tags:
+            self.dav.versions += 1
+            file.etag = f'"{self.dav.versions}"'
         return 201 if new else 204, {}, b""

@@ -1,0 +1,86 @@
+"""Find the version that listings show of an uploaded file after its move, for the record of the transfer.
+
+Most servers keep the mtime and the tag of a file that they move. If a file has another tag after the move, either the
+server makes tags from names, or another client has replaced the file, and its bytes are not those that were sent. A
+trial with names that no other client knows tells which of the two it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ctadata.entries import Entry
+from ctadata.errors import CtadataError, IntegrityError, LoginNeeded, NotFound, Stopped
+from ctadata.fibers import Lock
+from ctadata.paths import RemotePath
+from ctadata.stores.one_byte import OneByte
+from ctadata.transfer import temp_names
+from ctadata.transfer.read_after_write import wait_for_entry
+from ctadata.transfer.records import Version, remote_version
+from ctadata.transfer.run import Run
+from ctadata.versions import opaque_tag
+
+
+@dataclass(slots=True)
+class MoveEffect:
+    """What a move does to files at one server.
+
+    Attributes:
+        keeps_version: Whether a file has the same mtime and tag after the move; None: not known yet.
+    """
+
+    keeps_version: bool | None = None
+    _trial: Lock = field(default_factory=Lock)
+
+    def find_version(self, run: Run, before: Entry, target: RemotePath) -> Version | None:
+        """Look at a file that was moved, and return its version; None if these may be the bytes of another client.
+
+        Args:
+            run: The run.
+            before: The entry of the file before the move.
+            target: Its name after the move.
+
+        Raises:
+            IntegrityError: There is no such file, or it has another size.
+        """
+        try:
+            now = wait_for_entry(run, target, before.size)
+        except NotFound:
+            raise IntegrityError("the server confirmed the move, and shows no such file", path=str(target)) from None
+        except CtadataError:
+            return None
+        if now.size != before.size:
+            what = f"the file on the storage has {now.size} bytes instead of {before.size} after its move"
+            raise IntegrityError(what, path=str(target))
+        if _is_same(before, now):
+            self.keeps_version = self.keeps_version is not False
+            return remote_version(now)
+        with self._trial:
+            if self.keeps_version is None:
+                self.keeps_version = _try_move(run, target.parent)
+        is_kept_mtime = now.mtime is not None and now.mtime == before.mtime
+        return remote_version(now) if is_kept_mtime and not self.keeps_version else None
+
+
+def _is_same(before: Entry, now: Entry) -> bool:
+    return (
+        opaque_tag(before.etag) == opaque_tag(now.etag) and before.mtime == now.mtime
+    )  # Apache's tag is weak at first
+
+
+def _try_move(run: Run, directory: RemotePath) -> bool:
+    """Move a file of one byte, and return whether its version is the same, or may be the same."""
+    name, moved = directory / temp_names.new_name(), directory / temp_names.new_name()
+    present = name
+    try:
+        run.store.write(name, OneByte(), new=True)
+        before = wait_for_entry(run, name, 1)
+        run.store.move(name, moved, replace=False)
+        present = moved
+        return _is_same(before, wait_for_entry(run, moved, 1))
+    except (Stopped, LoginNeeded):
+        raise
+    except CtadataError:
+        return True
+    finally:
+        run.discard(present)

@@ -1,0 +1,125 @@
+"""A change counts as done if the server says so, and if it is seen where there is a look: at a plain WebDAV server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ctadata.retry import Retries
+
+LOCKED = b"""<D:multistatus xmlns:D="DAV:"><D:response><D:href>/run/a.dat</D:href>
+<D:status>HTTP/1.1 423 Locked</D:status></D:response></D:multistatus>"""
+NOT_DONE = {"202": (202, b""), "200": (200, b"<html>a page of a proxy</html>"), "207": (207, b""), "423": (207, LOCKED)}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause before another look or try."""
+    monkeypatch.setattr("ctadata.stores.late_answers.WAITS", (0.0,) * 4)
+    monkeypatch.setattr("ctadata.stores.webdav.deletion._PAUSES", (0.0,) * 4)
+    monkeypatch.setattr(Retries, "pause", lambda self, attempt, *_: 0.0 if attempt < self.attempts else None)
+
+
+@pytest.fixture(params=NOT_DONE)
+def idle(request, dav) -> None:
+    dav.idle = dict.fromkeys(("MOVE", "DELETE", "MKCOL"), NOT_DONE[request.param])
+
+
+COMMANDS = {
+    "put": ("put", "-q", "b.dat", "/run/b.dat"),
+    "put over a file": ("put", "-q", "b.dat", "/run/a.dat"),
+    "put -r": ("put", "-q", "-r", "tree", "/run"),
+    "sync": ("sync", "-q", "tree", ":/run"),
+    "mv": ("mv", "/run/a.dat", "/run/c.dat"),
+    "mv of a directory": ("mv", "/run", "/walk"),
+    "rm": ("rm", "/run/a.dat"),
+    "rm -r": ("rm", "-r", "--yes", "/run"),
+    "rmdir": ("rmdir", "/empty"),
+    "mkdir": ("mkdir", "/new"),
+}
+
+
+@pytest.mark.usefixtures("idle")
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_what_is_only_accepted_is_not_done(dav, code_at_dav, command):
+    dav.nodes["/empty"] = None
+    Path("tree").mkdir()
+    for name in ("b.dat", "tree/b.dat"):
+        Path(name).write_bytes(b"content")
+    before = dict(dav.nodes)
+    assert code_at_dav(*command) in (5, 6)
+    assert {path: file for path, file in dav.nodes.items() if ".ctadata-" not in path} == before
+
+
+def lose(dav, target):
+    del dav.nodes[target]
+
+
+def cut(dav, target):
+    dav.put(target, b"co")
+
+
+@pytest.mark.parametrize("fault", [lose, cut])
+def test_a_moved_file_that_is_not_there_is_not_done(dav, code_at_dav, fault):
+    dav.after = lambda method, path: fault(dav, "/run/b.dat") if method == "MOVE" else None
+    Path("b.dat").write_bytes(b"content")
+    assert code_at_dav("put", "b.dat", "/run/b.dat") == 7
+    dav.after = lambda method, path: None
+    assert code_at_dav("put", "b.dat", "/run/b.dat") == 0
+    assert dav.read("/run/b.dat") == b"content"
+
+
+def test_a_move_that_is_confirmed_and_not_made_is_not_done(dav, code_at_dav):
+    dav.idle["MOVE"] = 201, b""
+    Path("b.dat").write_bytes(b"content")
+    assert code_at_dav("put", "b.dat", "/run/b.dat") == 7
+
+
+@pytest.mark.parametrize("later", [0, 5])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_file_that_another_client_replaces_at_once_is_not_taken_for_ours(dav, code_at_dav, count, later):
+    """It has the same size; its record would say "equal" for ever."""
+    Path("tree").mkdir()
+    for index in range(count):
+        Path(f"tree/f{index}").write_bytes(b"ours")
+    replaced = []
+
+    def replace(method, path):
+        if method == "MOVE" and "/run/f0" in dav.nodes and not replaced:
+            replaced.append(path)
+            dav.put("/run/f0", b"HIS!")
+            dav.nodes["/run/f0"].mtime += later
+
+    dav.after = replace
+    assert code_at_dav("put", "-r", "tree/", "/run") == 0
+    assert dav.read("/run/f0") == b"HIS!"
+    assert code_at_dav("put", "-r", "tree/", "/run") == 0
+    assert dav.read("/run/f0") == b"ours"
+    assert code_at_dav("get", "-r", "/run/", "back") == 0
+    assert Path("back/f0").read_bytes() == b"ours"
+    assert [path for path in dav.nodes if ".ctadata-" in path] == []
+
+
+def test_where_each_name_has_its_own_tag_an_unchanged_file_is_not_sent_again(dav, code_at_dav):
+    dav.named_tags = True
+    Path("tree").mkdir()
+    for index in range(20):
+        Path(f"tree/f{index}").write_bytes(b"ours")
+    assert code_at_dav("put", "-r", "tree/", "/run") == 0
+    assert dav.methods().count("PUT") == 21  # one of them is the trial
+    assert [path for path in dav.nodes if ".ctadata-" in path] == []
+    dav.seen.clear()
+    assert code_at_dav("put", "-r", "tree/", "/run") == 0
+    assert "PUT" not in dav.methods()
+
+
+def test_the_receipt_of_a_refused_move_says_that_it_failed(dav, code_at_dav):
+    dav.idle["MOVE"] = NOT_DONE["423"]
+    Path("b.dat").write_bytes(b"content")
+    assert code_at_dav("put", "--receipt", "r.jsonl", "b.dat", "/run/a.dat") == 5
+    states = [json.loads(line).get("state") for line in Path("r.jsonl").read_text().splitlines()]
+    assert "failed" in states
+    assert "done" not in states
+    assert dav.read("/run/a.dat") == b"content"
