@@ -46,8 +46,9 @@ class MoveEffect:
         try:
             now = wait_for_entry(run, target, before.size)
         except NotFound:
+            run.discard(before.path)
             raise IntegrityError("the server confirmed the move, and shows no such file", path=str(target)) from None
-        except CtadataError:
+        except CtadataError:  # the token may not look, or the run is to end: the file has no record
             return None
         if now.size != before.size:
             what = f"the file on the storage has {now.size} bytes instead of {before.size} after its move"

@@ -75,6 +75,7 @@ def test_a_move_that_is_confirmed_and_not_made_is_not_done(dav, code_at_dav):
     dav.idle["MOVE"] = 201, b""
     Path("b.dat").write_bytes(b"content")
     assert code_at_dav("put", "b.dat", "/run/b.dat") == 7
+    assert list(dav.nodes) == ["/", "/run", "/run/a.dat"]
 
 
 @pytest.mark.parametrize("later", [0, 5])

@@ -27,7 +27,7 @@ _BOTO3_HEADERS = ("user-agent", "host", "content-length", "expect", "amz-sdk", "
 _REQUIRED = {
     "Buckets": ("Name",),
     "DeleteMarkers": ("Key", "VersionId"),
-    "Errors": ("Key",),
+    "Deleted": ("Key",),
     "Parts": ("PartNumber", "Size", "ETag"),
     "TagSet": ("Key", "Value"),
     "Uploads": ("Key", "UploadId"),

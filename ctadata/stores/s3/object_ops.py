@@ -89,10 +89,10 @@ def _marks_last(keys: Iterable[str]) -> Iterator[str]:
 
 
 def _delete_batch(connection: Connection, bucket: str, keys: list[str]) -> list[str]:
-    """Delete up to a thousand objects in one request, and return the keys that are still there."""
-    request = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-    response = connection.call("delete_objects", Bucket=bucket, Delete=request)
-    return [failed["Key"] for failed in response.get("Errors", ())]
+    """Delete up to a thousand objects in one request, and return the keys that the server does not name as deleted."""
+    response = connection.call("delete_objects", Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+    deleted = {each["Key"] for each in response.get("Deleted", ())}
+    return [key for key in keys if key not in deleted]
 
 
 def _delete_one(connection: Connection, name: Name) -> CtadataError | None:

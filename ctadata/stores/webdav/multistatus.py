@@ -182,8 +182,10 @@ class Multistatus:
             self.requested = _entry(self._collection, texts) if status < 300 else None
         elif status >= 300:  # for example 507 for a listing that was cut (RFC 6578 section 3.6)
             self.unlisted.add(refusal_error(status, escape_unprintable(str(self._collection))))
-        elif self.requested not in (None, _entry(self._collection, texts)):
+        elif self.requested not in (None, again := _entry(self._collection, texts)):
             self._mark_ambiguous(self._collection, None)
+            if not self._alone and any(each.size and not each.is_directory for each in (self.requested, again)):
+                self.unlisted.add(contradiction_error(self._collection))  # perhaps a member with a false href
 
     def _take_member(self, path: RemotePath, texts: dict[str, str], status: int) -> None:
         if self._alone:
@@ -291,7 +293,7 @@ def read_refused_members(response: Response, path: RemotePath, *, root: RemotePa
         path: The requested path; an error names it if the member has no valid path.
         root: What the store puts before every path.
     """
-    members = [(_status(member), member.findtext(_DAV + "href", "")) for member in read_members(response.body)]
+    members = [(_status(member), href) for member in read_members(response.body) for href in _hrefs(member)]
     refused = sorted(
         (member for member in members if member[0] >= 400), key=lambda member: member[0] == _FAILED_DEPENDENCY
     )
@@ -308,6 +310,10 @@ def read_members(body: bytes) -> list[Element]:
             if element.tag == _DAV + "response":
                 members.append(element)
     return members
+
+
+def _hrefs(member: Element) -> list[str]:
+    return [href.text or "" for href in member.findall(_DAV + "href")] or [""]
 
 
 def _status(member: Element) -> int:

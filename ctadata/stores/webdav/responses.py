@@ -251,7 +251,7 @@ class Responses:
 
     def _take(self, place: tuple[int, str], text: Text) -> None:
         if place[0] == _PROPERTY:
-            if text.name in _REQUESTED or len(self._held) < _PROPERTIES:
+            if text.name in _REQUESTED or (len(self._held) < _PROPERTIES and text.name != HREF):
                 self._held.append(text)
         elif place == _STATUS:
             self._held_status = parse_status_line(text.text)
@@ -268,8 +268,10 @@ class Responses:
         self._texts, self._status, self._held, self._held_status = [], 0, [], 0
         self._found, self._refused = False, 0
         self._ended, self._since = self._parser.CurrentByteIndex, 0
-        self._reported += 1
-        self._report({text.name: text.text for text in texts}, status)
+        values = {text.name: text.text for text in texts}
+        for href in [text.text for text in texts if text.name == HREF] or [""]:  # several share one status: 14.24
+            self._reported += 1
+            self._report({**values, HREF: href}, status)
 
 
 @lru_cache(maxsize=64)

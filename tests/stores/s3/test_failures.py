@@ -93,6 +93,16 @@ def test_expired_credentials_are_not_sent_again(store, stub, status, code) -> No
         assert len(stub.asked) == 1
 
 
+@pytest.mark.parametrize("body", [b"", b"<html/>", b"<DeleteResult/>"])
+def test_an_object_that_a_bulk_deletion_does_not_name_is_deleted_by_itself(store, stub, body) -> None:
+    """A proxy may answer 200 in the server's place."""
+    for name in ("a", "b"):
+        put(store, RemotePath(("d", name)))
+    stub.answer("POST", "delete", 200, body=body)
+    store.delete_tree(RemotePath(("d",)))
+    assert names(store, RemotePath()) == set()
+
+
 def test_a_refused_head_is_repeated_as_get_for_its_code(store, stub) -> None:
     put(store, A)
     stub.answer("HEAD", "/a", 400)

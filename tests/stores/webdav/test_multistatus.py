@@ -189,6 +189,37 @@ def test_a_response_may_have_a_status_of_its_own() -> None:
     assert caught.value.code == 4
 
 
+def test_one_status_may_be_that_of_several_hrefs() -> None:
+    """RFC 4918 section 14.24."""
+    parser = Multistatus(RemotePath.parse("/t/n"))
+    parts = [
+        "<x:response>" + "".join(f"<x:href>/t/n/{name}{i}</x:href>" for i in range(2)) + f"<x:status>HTTP/1.1 {status}"
+        "</x:status></x:response>"
+        for name, status in (("fine", "200 OK"), ("gone", "404 Not Found"), ("secret", "403 Forbidden"))
+    ]
+    assert names(parser.feed(listing(*parts))) == ["fine0", "fine1"]
+    parser.close()
+    assert [path.name for path in parser.ambiguous] == ["gone0", "gone1"]
+    with pytest.raises(Incomplete) as caught:
+        parser.unlisted.raise_if_any(RemotePath.parse("/t/n"))
+    assert [each.path for each in caught.value.failures] == ["/t/n/secret0", "/t/n/secret1"]
+
+
+def test_a_property_that_is_called_href_is_no_href() -> None:
+    (entry,) = parse(listing(response("/t/n/a", "<x:href>/t/n/b</x:href>")), "/t/n")[0]
+    assert entry.path.name == "a"
+
+
+def test_a_file_with_the_href_of_the_collection_makes_the_listing_incomplete() -> None:
+    """It may be a member that the server names wrongly."""
+    parser = Multistatus(RemotePath.parse("/t/n"))
+    file = response("/t/n/", "<x:resourcetype/><x:getcontentlength>5</x:getcontentlength>")
+    assert names(parser.feed(listing(response("/t/n/a"), file))) == ["a"]
+    parser.close()
+    with pytest.raises(Incomplete):
+        parser.unlisted.raise_if_any(RemotePath.parse("/t/n"))
+
+
 def test_the_collection_itself_may_be_refused() -> None:
     parser = Multistatus(RemotePath.parse("/t"))
     body = "<x:response><x:href>/t/</x:href><x:status>HTTP/1.1 403 Forbidden</x:status></x:response>"
