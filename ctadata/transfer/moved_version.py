@@ -50,6 +50,8 @@ class MoveEffect:
             raise IntegrityError("the server confirmed the move, and shows no such file", path=str(target)) from None
         except CtadataError:  # the token may not look, or the run is to end: the file has no record
             return None
+        if None in (now.size, before.size):
+            return None
         if now.size != before.size:
             what = f"the file on the storage has {now.size} bytes instead of {before.size} after its move"
             raise IntegrityError(what, path=str(target))

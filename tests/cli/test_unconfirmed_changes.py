@@ -116,6 +116,15 @@ def test_where_each_name_has_its_own_tag_an_unchanged_file_is_not_sent_again(dav
     assert "PUT" not in dav.methods()
 
 
+@pytest.mark.parametrize("states_size", [lambda path: False, lambda path: ".ctadata-" not in path])
+def test_a_file_whose_size_is_not_stated_is_done_and_has_no_record(dav, code_at_dav, states_size):
+    dav.states_size = states_size
+    Path("b.dat").write_bytes(b"content")
+    for _ in range(2):
+        assert code_at_dav("put", "b.dat", "/run/b.dat") == 0
+    assert dav.methods().count("PUT") == 2
+
+
 def test_the_receipt_of_a_refused_move_says_that_it_failed(dav, code_at_dav):
     dav.idle["MOVE"] = NOT_DONE["423"]
     Path("b.dat").write_bytes(b"content")

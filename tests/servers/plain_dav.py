@@ -26,6 +26,7 @@ class PlainDav:
     and `after` before its answer is sent.
 
     skew: seconds that the clock is ahead.   tags: whether entries have tags.
+    states_size: whether a path's entry has a size.
     page: what GET of a directory sends; None: 404.   named_tags: a file has another tag after a move.
     idle: status and body that a method is answered with, and nothing is done.
     fold: `Run1` and `run1` are one name.   echoes: then answers spell it as it was asked for.
@@ -34,6 +35,7 @@ class PlainDav:
     fold: bool = False
     echoes: bool = True
     tags: bool = True
+    states_size: Callable[[str], bool] = lambda path: True
     page: bytes | None = None
     skew: float = 0.0
     nodes: dict[str, File | None] = field(default_factory=lambda: {"/": None})
@@ -147,7 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
         if file is None:
             said = "<D:resourcetype><D:collection/></D:resourcetype>"
         else:
-            said = f"<D:resourcetype/><D:getcontentlength>{len(file.content)}</D:getcontentlength>"
+            said = "<D:resourcetype/>"
+            if self.dav.states_size(path):
+                said += f"<D:getcontentlength>{len(file.content)}</D:getcontentlength>"
             said += f"<D:getlastmodified>{formatdate(file.mtime, usegmt=True)}</D:getlastmodified>"
             said += f"<D:getetag>{escape(file.etag)}</D:getetag>" if self.dav.tags else ""
         href = quote(path) + ("/" if file is None and path != "/" else "")

@@ -186,8 +186,8 @@ class WebDAVStore:
 
     def _mkcol(self, path: RemotePath, *, has_parent: bool = False, attempts: int = 3) -> bool:
         try:
-            is_made = lambda: self._look(path) is Kind.DIRECTORY  # noqa: E731
-            return self._change("MKCOL", path, is_made, slash=True) == 201  # nginx requires the slash
+            # nginx requires the slash
+            return self._change("MKCOL", path, lambda: self._look(path) is Kind.DIRECTORY, slash=True) == 201
         except CtadataError as error:
             # The name is taken: 405; for a file Apache sends 400, because of the slash; 403 if the caller may not look.
             # Two clients make it at the same time: 500, 409, 423 and others. A busy server, or no connection, says
