@@ -194,6 +194,10 @@ class Client:
         if error.status not in BUSY_STATUSES or error.retry_after is None:
             self._sleep(seconds)
 
+    def is_foreign(self, response: Response) -> bool:
+        """Whether a redirect led to an origin that may not receive the token."""
+        return bool(response.hops) and split_url(response.url)[0] not in self._trusted
+
     def separate_pool(self) -> CurlPool:
         """Return a pool with its own connections, for the `route` of requests; the caller closes it."""
         return self._transport.pool.separate_pool()

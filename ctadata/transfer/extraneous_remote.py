@@ -84,7 +84,8 @@ class RemoteExtraneous(ExtraneousNames):
             # `Store.delete` lists a directory once more, and refuses if it holds anything
             store.delete(item.remote) if item.directory else remove(store, now, is_fresh=True)
         except NotFound:
-            pass
+            if find_or_none(store, item.remote) is not None:
+                raise
         except UsageError as error:
             if not item.directory:
                 raise

@@ -54,13 +54,12 @@ def load(path: Path | None) -> tuple[dict[str, Any], Stamp | None]:
         fd = system.open_file(path, os.O_RDONLY)
     except OSError:
         return {}, None
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        return {}, None
     with open(fd, "rb") as file:  # noqa: PTH123  (a descriptor)
-        status = os.fstat(fd)
-        if (
-            not stat.S_ISREG(status.st_mode)
-            or status.st_uid != system.user_id()
-            or system.permission_bits(status) & 0o022
-        ):
+        if status.st_uid != system.user_id() or system.permission_bits(status) & 0o022:
             return {}, None
         if status.st_size > ROOM:
             return {}, None

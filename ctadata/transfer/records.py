@@ -284,7 +284,9 @@ def _read(path: Path | None, own: Mapping[str, str]) -> tuple[dict[str, list[Any
 def _record(row: Any) -> Record | None:
     try:
         local, remote, digests = row
-        if len(remote) != 3 or not isinstance(remote[2], str | None) or not isinstance(digests, dict):
+        if isinstance(remote, dict) or len(remote) != 3 or not isinstance(digests, dict):
+            return None
+        if not isinstance(remote[2], str | None):
             return None
         return Record(local and tuple(local), remote, digests)
     except (TypeError, ValueError):

@@ -15,7 +15,8 @@ from ctadata.errors import CtadataError, LoginNeeded, Stopped
 from ctadata.fibers import Beside, Condition
 from ctadata.paths import RemotePath
 from ctadata.stores.channel import for_each
-from ctadata.transfer.read_after_write import WaitingRun, wait_for_entry
+from ctadata.transfer.moved_files import MovedFiles, MovingRun
+from ctadata.transfer.read_after_write import wait_for_entry
 
 LARGE = 1000
 """The number of entries from which a directory is not listed for a few files."""
@@ -44,11 +45,16 @@ class _Directory:
 
 
 class StoredFiles:
-    """The files that a run has stored and not yet verified. Any number of threads and fibers may use it."""
+    """The files that a run has stored. Any number of threads and fibers may use it.
 
-    def __init__(self, run: WaitingRun) -> None:
+    Attributes:
+        moved: Finds the versions of those that were moved to their names.
+    """
+
+    def __init__(self, run: MovingRun) -> None:
         """Send no request yet."""
         self._run = run
+        self.moved = MovedFiles(run)
         known = run.store.features.digests
         self._has_digests = "adler32" in known if known else None  # None: the server has not answered yet
         self._directories: dict[RemotePath, _Directory] = {}

@@ -202,7 +202,9 @@ def _copy_one(run: Run, source: CopySource, item: CopyItem, existing: Entry | No
             verified, digest = attempts.verified, attempts.digest
             check_name_works(run, item.target, end)
             if end not in UNMOVED and attempts.stored_entry is not None:
-                pair.save(side.version, _version(run.store, attempts.stored_entry, item.target), attempts.digests)
+                version = _version(run, attempts.stored_entry, item.target)
+                if version is not None:
+                    pair.save(side.version, version, attempts.digests)
     state, why = UNMOVED.get(end, (State.DONE, ""))
     seconds = time.monotonic() - began
     size = entry.size or 0
@@ -220,15 +222,15 @@ def mtime_of(origin: Store, entry: Entry) -> float | None:
     return entry.mtime if entry.kept_mtime is None else entry.kept_mtime
 
 
-def _version(store: Store, entry: Entry, target: RemotePath) -> Version:
+def _version(run: Run, entry: Entry, target: RemotePath) -> Version | None:
     """Return the version that listings will show of the file at `target`, whose `entry` has a temporary name.
 
-    A copy within S3 keeps the tag, and the checksum of a listing says the same. Any other store is asked again.
+    A copy within S3 keeps the tag, and the checksum of a listing says the same. None: the version is not known.
     """
     size, mtime, etag = remote_version(entry)
-    if store.features.etag_may_be_md5:
+    if run.store.features.etag_may_be_md5:
         return size, None, etag
-    return (size, mtime, None) if store.features.lists_checksums else remote_version(store.info(target))
+    return (size, mtime, None) if run.store.features.lists_checksums else run.stored.moved.find_version(entry, target)
 
 
 class _CopyAttempts:

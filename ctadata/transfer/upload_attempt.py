@@ -94,15 +94,15 @@ class UploadAttempts:
         Raises:
             IntegrityError: The file is not there, or has another size.
         """
-        store, rights = self.run.store, self.rights
+        store = self.run.store
         if store.features.lists_checksums:  # with the mtime, they tell this file from others
             return self.source.size, self._kept_mtime(), None
         if store.features.atomic_put and is_strong(self.etag):
             return self.source.size, None, self.etag
         stored = self.stored
-        if stored is not None and stored.path != self.target and not rights.move.keeps_version:
-            return rights.move.find_version(self.run, stored, self.target)
-        if stored is None and not (store.features.can_move and rights.may_move):
+        if stored is not None and stored.path != self.target:
+            return self.run.stored.moved.find_version(stored, self.target)
+        if stored is None and not (store.features.can_move and self.rights.may_move):
             with contextlib.suppress(CtadataError):
                 stored = store.info(self.target)
         return remote_version(stored) if stored and stored.size == self.source.size else None

@@ -1,10 +1,8 @@
-"""What the uploads of one run have learnt about the token and the server."""
+"""What the uploads of one run have learnt about the token."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from ctadata.transfer.moved_version import MoveEffect
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
@@ -15,10 +13,8 @@ class Rights:
         may_move: Whether a file may be renamed.
         may_replace: Whether a file may be replaced.
         reason: The server's words for a refusal.
-        move: What a move does to files.
     """
 
     may_move: bool = True
     may_replace: bool = True
     reason: str = ""
-    move: MoveEffect = field(default_factory=MoveEffect)

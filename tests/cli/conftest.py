@@ -242,7 +242,7 @@ def code_at_dav(dav, tmp_path, monkeypatch) -> Callable[..., int]:
     settings = tmp_path / "settings.toml"
     settings.write_text(f'default = "x"\n[profiles.x]\nkind = "webdav"\ndoor = "{dav.url}"\nhome = ["/"]\n')
     monkeypatch.setenv("CTADATA_CONFIG", str(settings))
-    monkeypatch.setenv("BEARER_TOKEN", "t")
+    monkeypatch.setenv("BEARER_TOKEN", "a-secret-token")
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)

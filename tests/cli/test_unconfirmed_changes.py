@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from servers.plain_dav import plain_dav
 
 from ctadata.retry import Retries
+from ctadata.transfer import record_cache
 
 LOCKED = b"""<D:multistatus xmlns:D="DAV:"><D:response><D:href>/run/a.dat</D:href>
 <D:status>HTTP/1.1 423 Locked</D:status></D:response></D:multistatus>"""
@@ -25,6 +28,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=NOT_DONE)
 def idle(request, dav) -> None:
     dav.idle = dict.fromkeys(("MOVE", "DELETE", "MKCOL"), NOT_DONE[request.param])
+
+
+@pytest.fixture
+def two_places(code_at_dav):
+    """`two_places(server)` adds a profile `s` for another server to the settings."""
+
+    def add(server):
+        settings = Path(os.environ["CTADATA_CONFIG"])
+        profile = f'[profiles.s]\nkind = "webdav"\ndoor = "{server.url}"\nhome = ["/"]\n'
+        settings.write_text(settings.read_text() + profile)
+
+    return add
 
 
 COMMANDS = {
@@ -51,6 +66,51 @@ def test_what_is_only_accepted_is_not_done(dav, code_at_dav, command):
     before = dict(dav.nodes)
     assert code_at_dav(*command) in (5, 6)
     assert {path: file for path, file in dav.nodes.items() if ".ctadata-" not in path} == before
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_what_another_server_confirms_is_not_done(dav, code_at_dav, command):
+    """A redirect leads to an origin that the profile does not name, and that one says 204 to everything."""
+    dav.nodes["/empty"] = None
+    Path("tree").mkdir()
+    for name in ("b.dat", "tree/b.dat"):
+        Path(name).write_bytes(b"content")
+    before = dict(dav.nodes)
+    with plain_dav() as other:
+        other.idle = dict.fromkeys(("MOVE", "DELETE", "MKCOL"), (204, b""))
+        dav.idle = dict.fromkeys(other.idle, (307, f"{other.url}/portal".encode()))
+        assert code_at_dav(*command) in (5, 6)
+        assert other.seen
+    assert {path: file for path, file in dav.nodes.items() if ".ctadata-" not in path} == before
+
+
+def test_a_deletion_that_finds_nothing_is_not_done_while_the_name_is_there(dav, code_at_dav):
+    dav.idle["DELETE"] = 404, b""
+    Path("tree").mkdir()
+    Path("tree/b.dat").write_bytes(b"content")
+    assert code_at_dav("sync", "--delete", "--yes", "tree", ":/run") == 6
+    assert code_at_dav("rm", "/run/a.dat") == 3
+    assert "/run/a.dat" in dav.nodes
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_copy_that_another_client_replaces_at_once_is_not_taken_for_the_source(dav, code_at_dav, two_places, count):
+    with plain_dav() as source:
+        source.nodes["/d"] = None
+        for index in range(count):
+            source.put(f"/d/f{index}", b"ours")
+        two_places(source)
+        replaced = []
+
+        def replace(method, path):
+            if method == "MOVE" and "/run/f0" in dav.nodes and not replaced:
+                replaced.append(path)
+                dav.put("/run/f0", b"HIS!")
+
+        dav.after = replace
+        for content in (b"HIS!", b"ours"):
+            assert code_at_dav("copy", "-r", "--through", "s:/d/", "x:/run") == 0
+            assert dav.read("/run/f0") == content
 
 
 def lose(dav, target):
@@ -122,6 +182,27 @@ def test_a_file_whose_size_is_not_stated_is_done_and_has_no_record(dav, code_at_
     Path("b.dat").write_bytes(b"content")
     for _ in range(2):
         assert code_at_dav("put", "b.dat", "/run/b.dat") == 0
+    assert dav.methods().count("PUT") == 2
+
+
+def as_directory(file):
+    file.unlink()
+    file.mkdir()
+
+
+def with_object(file):
+    content = json.loads(file.read_text())
+    content["files"] = {name: [local, {"1": 1, "2": 2, "3": 3}, {}] for name, (local, _, _) in content["files"].items()}
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("damage", [as_directory, with_object])
+def test_a_damaged_record_costs_a_transfer_only(dav, code_at_dav, damage):
+    Path("b.dat").write_bytes(b"content")
+    assert code_at_dav("put", "b.dat", "/run/b.dat") == 0
+    (file,) = record_cache.directory().glob("*.records")
+    damage(file)
+    assert code_at_dav("put", "b.dat", "/run/b.dat") == 0
     assert dav.methods().count("PUT") == 2
 
 

@@ -28,7 +28,7 @@ class PlainDav:
     skew: seconds that the clock is ahead.   tags: whether entries have tags.
     states_size: whether a path's entry has a size.
     page: what GET of a directory sends; None: 404.   named_tags: a file has another tag after a move.
-    idle: status and body that a method is answered with, and nothing is done.
+    idle: status and body (307: address) that a method is answered with, and nothing is done.
     fold: `Run1` and `run1` are one name.   echoes: then answers spell it as it was asked for.
     """
 
@@ -115,6 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command in self.dav.idle:
                 status, content = self.dav.idle[self.command]
                 headers = {"Content-Type": "text/html"}
+                if status == 307:
+                    headers, content = {"Location": content.decode()}, b""
             else:
                 status, headers, content = getattr(self, self.command.lower())(self.dav.real(path), body)
             self.dav.after(self.command, path)

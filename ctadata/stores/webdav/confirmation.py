@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctadata.errors import PartialFailure, ServerTrouble
-from ctadata.http.messages import Response
+from ctadata.http.messages import Response, split_url
 from ctadata.paths import RemotePath
 from ctadata.stores.webdav.multistatus import read_refused_members
 
@@ -14,7 +14,7 @@ CONFIRMING = (201, 204)
 
 
 def check_change(response: Response, path: RemotePath, is_done: Callable[[], object], *, root: RemotePath) -> None:
-    """Check a successful response with another status than `CONFIRMING`.
+    """Check a successful response with another status than `CONFIRMING`, or from a server that nobody has named.
 
     With 202 a server promises to do it later, a 207 may hold a refusal, and a 200 may come from a proxy.
 
@@ -31,11 +31,9 @@ def check_change(response: Response, path: RemotePath, is_done: Callable[[], obj
     failures = read_refused_members(response, path, root=root) if response.status == 207 else []
     if not failures and is_done():
         return
-    unconfirmed = ServerTrouble(
-        f"the server did not confirm {response.method}: {response.status} {response.reason}",
-        path=str(path),
-        status=response.status,
-    )
+    where = f" at {split_url(response.url)[0]}" if response.hops else ""
+    what = f"the server did not confirm {response.method}{where}: {response.status} {response.reason}"
+    unconfirmed = ServerTrouble(what, path=str(path), status=response.status)
     if response.status == 207 and response.method != "MKCOL" and response.url.endswith("/"):  # a tree
         raise PartialFailure(failures or [unconfirmed], [])
     raise failures[0] if failures else unconfirmed

@@ -79,8 +79,8 @@ class Deletion:
     def _try_tree(self, entry: Entry) -> list[CtadataError]:
         try:
             self.delete(entry.path, tree=entry.is_directory)
-        except NotFound:  # another client has deleted it
-            return []
+        except NotFound as error:
+            return [error] if self.look(entry.path) else []  # another client may have deleted it
         except (Stopped, LoginNeeded):
             raise
         except PartialFailure as error:

@@ -294,7 +294,7 @@ class WebDAVStore:
     ) -> int:
         """Send a request that changes the storage, and return the status; `check_change` checks an unusual success."""
         response = self._client.send(method, self._url(path, slash=slash), headers=headers)
-        if response.status not in CONFIRMING:
+        if response.status not in CONFIRMING or self._client.is_foreign(response):
             check_change(response, path, lambda: self._repeat_until(is_done, bool), root=self._root)
         return response.status
 

@@ -7,7 +7,7 @@ trial with names that no other client knows tells which of the two it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Protocol
 
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, IntegrityError, LoginNeeded, NotFound, Stopped
@@ -15,54 +15,65 @@ from ctadata.fibers import Lock
 from ctadata.paths import RemotePath
 from ctadata.stores.one_byte import OneByte
 from ctadata.transfer import temp_names
-from ctadata.transfer.read_after_write import wait_for_entry
+from ctadata.transfer.read_after_write import WaitingRun, wait_for_entry
 from ctadata.transfer.records import Version, remote_version
-from ctadata.transfer.run import Run
 from ctadata.versions import opaque_tag
 
 
-@dataclass(slots=True)
-class MoveEffect:
-    """What a move does to files at one server.
+class MovingRun(WaitingRun, Protocol):
+    """The run, as far as the moves of its files need it."""
+
+    def discard(self, temporary: RemotePath) -> None:
+        """Delete a temporary; errors are ignored."""
+
+
+class MovedFiles:
+    """The files of a run that have got their names by a move. Any number of threads and fibers may use it.
 
     Attributes:
-        keeps_version: Whether a file has the same mtime and tag after the move; None: not known yet.
+        keep_version: Whether files have the same mtime and tag after a move; None: not known yet.
     """
 
-    keeps_version: bool | None = None
-    _trial: Lock = field(default_factory=Lock)
+    def __init__(self, run: MovingRun) -> None:
+        """Send no request yet."""
+        self.keep_version: bool | None = None
+        self._run = run
+        self._trial = Lock()
 
-    def find_version(self, run: Run, before: Entry, target: RemotePath) -> Version | None:
-        """Look at a file that was moved, and return its version; None if these may be the bytes of another client.
+    def find_version(self, before: Entry, target: RemotePath) -> Version | None:
+        """Return the version of a moved file that listings show; None if these may be the bytes of another client.
+
+        No request is sent if files keep their versions.
 
         Args:
-            run: The run.
             before: The entry of the file before the move.
             target: Its name after the move.
 
         Raises:
             IntegrityError: There is no such file, or it has another size.
         """
+        if self.keep_version or before.size is None:
+            return remote_version(before) if before.size is not None else None
         try:
-            now = wait_for_entry(run, target, before.size)
+            now = wait_for_entry(self._run, target, before.size)
         except NotFound:
-            run.discard(before.path)
+            self._run.discard(before.path)
             raise IntegrityError("the server confirmed the move, and shows no such file", path=str(target)) from None
         except CtadataError:  # the token may not look, or the run is to end: the file has no record
             return None
-        if None in (now.size, before.size):
+        if now.size is None:
             return None
         if now.size != before.size:
             what = f"the file on the storage has {now.size} bytes instead of {before.size} after its move"
             raise IntegrityError(what, path=str(target))
         if _is_same(before, now):
-            self.keeps_version = self.keeps_version is not False
+            self.keep_version = self.keep_version is not False
             return remote_version(now)
         with self._trial:
-            if self.keeps_version is None:
-                self.keeps_version = _try_move(run, target.parent)
+            if self.keep_version is None:
+                self.keep_version = _try_move(self._run, target.parent)
         is_kept_mtime = now.mtime is not None and now.mtime == before.mtime
-        return remote_version(now) if is_kept_mtime and not self.keeps_version else None
+        return remote_version(now) if is_kept_mtime and not self.keep_version else None
 
 
 def _is_same(before: Entry, now: Entry) -> bool:
@@ -71,7 +82,7 @@ def _is_same(before: Entry, now: Entry) -> bool:
     )  # Apache's tag is weak at first
 
 
-def _try_move(run: Run, directory: RemotePath) -> bool:
+def _try_move(run: MovingRun, directory: RemotePath) -> bool:
     """Move a file of one byte, and return whether its version is the same, or may be the same."""
     name, moved = directory / temp_names.new_name(), directory / temp_names.new_name()
     present = name
