@@ -7,6 +7,7 @@ matter. A response without a known phrase has the meaning of its status. The err
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ctadata.errors import (
@@ -42,7 +43,8 @@ class Meaning(NamedTuple):
         self, words: str, *, path: str = "", status: int = 0, retry_after: float | None = None
     ) -> CtadataError:
         """Return the error of one case, with these `words`; the other arguments are those of `CtadataError`."""
-        error = self.error(words, hint=self.hint, path=path, status=status, retry_after=retry_after)
+        hint = f"try again in {math.ceil(retry_after)} s, as the server asks" if retry_after else self.hint
+        error = self.error(words, hint=hint, path=path, status=status, retry_after=retry_after)
         error.retryable = error.retryable and not self.final
         return error
 

@@ -180,7 +180,8 @@ def test_retry_after(value, seconds):
 
 
 def test_retry_after_is_in_the_error():
-    assert error_of("GET", 429, Retry_After="7").retry_after == 7
+    error = error_of("GET", 429, Retry_After="7")
+    assert (error.retry_after, error.hint) == (7, "try again in 7 s, as the server asks")
     assert error_of("GET", 404).retry_after is None
 
 
