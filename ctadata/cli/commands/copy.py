@@ -63,8 +63,9 @@ def copy(
       cta-data-direct copy --metadata run=7 store:raw/a store:raw/a
 
     One site fetches or sends the file. It shows the other site a macaroon for
-    that one file, never your token. The file gets its name when it is whole
-    and its checksum equals the source's. Ctrl-C cancels the copy.
+    that one file, never your token. The file gets its name when its size and
+    the best checksum that both sites know are equal; if they have none in
+    common, the receipt says "size". Ctrl-C cancels the copy.
 
     If both paths are at one S3 server, the server copies the objects, also
     between buckets, with their type and metadata. Files that are equal already
