@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from servers import s3_quirks
 from servers.s3_stub import S3Stub, s3_stub
 
 
@@ -70,6 +71,32 @@ def test_a_refused_copy_leaves_nothing(at_s3, moto_s3, stub):
     stub.answer("PUT", "", 403, "AccessDenied")
     assert "--through" in at_s3("copy", "-r", f"st:{a}/run", f"st:{b}/there", check=4).err
     assert keys(moto_s3, b) == []
+
+
+def test_a_copy_that_the_server_did_not_make_costs_no_file(at_s3, moto_s3, stub):
+    """The tags are no MD5, as with SSE-KMS, and the object that has the new name has the size of the old one."""
+    bucket, client = moto_s3.bucket(), moto_s3.client()
+    for key, body in (("old", b"ours"), ("new", b"them")):
+        client.put_object(Bucket=bucket, Key=key, Body=body)
+    s3_quirks.encrypt_with_kms(stub)
+    s3_quirks.drop_headers(stub, "x-amz-checksum-crc32", "x-amz-checksum-crc64nvme")
+    fault = stub.answer("PUT", "/new", 200, body=b"<html><body>login</body></html>")
+    assert "not confirmed" in at_s3("mv", "-f", f"st:{bucket}/old", f"st:{bucket}/new", check=5).err
+    assert client.get_object(Bucket=bucket, Key="old")["Body"].read() == b"ours"
+    fault.times = 0
+    at_s3("mv", "-f", f"st:{bucket}/old", f"st:{bucket}/new", check=0)
+    assert keys(moto_s3, bucket) == ["new"]
+    assert client.get_object(Bucket=bucket, Key="new")["Body"].read() == b"ours"
+
+
+@pytest.mark.parametrize("command", ["mv", "copy"])
+def test_a_file_that_another_client_writes_over_the_copy_stays(at_s3, moto_s3, stub, command):
+    bucket, client = moto_s3.bucket(), moto_s3.client()
+    client.put_object(Bucket=bucket, Key="old", Body=b"ours")
+    s3_quirks.call_after(stub, "PUT", "/new", lambda: client.put_object(Bucket=bucket, Key="new", Body=b"theirs"))
+    assert f"s3://{bucket}/new may be another" in at_s3(command, f"st:{bucket}/old", f"st:{bucket}/new", check=5).err
+    assert client.get_object(Bucket=bucket, Key="new")["Body"].read() == b"theirs"
+    assert keys(moto_s3, bucket) == ["new", "old"]
 
 
 def test_a_directory_is_renamed(at_s3, moto_s3, stub):

@@ -23,6 +23,18 @@ def alter(stub: S3Stub, change: Callable[[Asked, Answer], Answer], on_request: C
     stub.pass_on = pass_on
 
 
+def call_after(stub: S3Stub, method: str, part: str, action: Callable[[], object]) -> None:
+    """Call `action` when moto has handled the first request of this method with `part` in its target."""
+    actions = [action]
+
+    def change(asked: Asked, answer: Answer) -> Answer:
+        if asked.method == method and part in asked.target and actions:
+            actions.pop()()
+        return answer
+
+    alter(stub, change)
+
+
 def encrypt_with_kms(stub: S3Stub, *, says_so: bool = True) -> None:
     """Make all tags opaque, as MinIO does with MINIO_KMS_AUTO_ENCRYPTION=on.
 
@@ -53,11 +65,12 @@ def encrypt_with_kms(stub: S3Stub, *, says_so: bool = True) -> None:
         return status, headers, body
 
     def restore(asked: Asked) -> Asked:
-        body = asked.body
-        if asked.method == "POST":
-            for changed, tag in list(real_tags.items()):
+        body, headers = asked.body, dict(asked.headers)
+        for changed, tag in list(real_tags.items()):
+            headers = {name: value.replace(changed.decode(), tag.decode()) for name, value in headers.items()}
+            if asked.method == "POST":
                 body = body.replace(changed, tag)
-        return Asked(asked.method, asked.target, {**asked.headers, "content-length": str(len(body))}, body)
+        return Asked(asked.method, asked.target, {**headers, "content-length": str(len(body))}, body)
 
     alter(stub, change, restore)
 

@@ -13,12 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from ctadata.checksums import OF_PARTS, etag_digests, strongest_digest
-from ctadata.entries import NO_CHECKSUMS
+from ctadata.checksums import OF_PARTS, etag_digests
 from ctadata.errors import (
     CtadataError,
-    IntegrityError,
     LoginNeeded,
+    NotFound,
     ServerTrouble,
     Stopped,
     TemporaryError,
@@ -30,17 +29,22 @@ from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT
 from ctadata.stores.s3.condition import IF_FREE
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
+from ctadata.stores.s3.copy_check import CopiedObject, CopyCheck, without_our_md5
 from ctadata.stores.s3.copy_headers import CopyHeaders
-from ctadata.stores.s3.description import TAGS, set_tags_of_copy
-from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers, object_size
-from ctadata.stores.s3.errors import error_of_code, xml_fields
-from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
+from ctadata.stores.s3.description import ENCRYPTION, TAGS, set_tags_of_copy
+from ctadata.stores.s3.digests import PART_SIZE, digests_from_headers, object_size
+from ctadata.stores.s3.errors import error_of_code, xml_fields, xml_root
+from ctadata.stores.s3.head import head, refuse_existing
 from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
 from ctadata.stores.s3.state_file import StateFile
 from ctadata.stores.s3.unfinished_uploads import PARTS_STAY, abort_upload, join_parts, list_parts
+from ctadata.versions import opaque_tag
 
 MIN_PART = 5 << 20
 """The smallest size of a part that is not the last one, in bytes (the page of `MAX_PARTS`)."""
+
+CONFIRMATIONS = ("CopyObjectResult", "CopyPartResult")
+"""The root elements of an answer that confirms a copy; S3Proxy answers with the first one about a part too."""
 
 CONTINUED = (TemporaryError, TimedOut, LoginNeeded, Stopped)
 """The errors after which the parts stay at the server, and the next attempt continues the copy."""
@@ -73,21 +77,6 @@ class CopyOptions:
     found: Response | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CopiedObject:
-    """A copy, compared with its source.
-
-    Attributes:
-        response: The response to a HEAD of the copy.
-        algorithm: The algorithm whose digests of source and copy are equal; empty if only the sizes could be compared.
-        digests: The digests of both.
-    """
-
-    response: Response
-    algorithm: str
-    digests: Mapping[str, str]
-
-
 DEFAULT = CopyOptions()
 
 
@@ -104,6 +93,7 @@ def copy_object(connection: Connection, source: Name, target: Name, options: Cop
         NotFound: There is no such object.
         AlreadyExists: With `options.new`, an object has the new name.
         IntegrityError: The copy differs. A new copy is deleted again.
+        ServerTrouble: The server did not confirm the copy, or the object of the new name is not the confirmed one.
         CtadataError: The server refuses the copy.
     """
     found = options.found or head(connection, source)
@@ -112,38 +102,23 @@ def copy_object(connection: Connection, source: Name, target: Name, options: Cop
     size = object_size(found.headers) or 0
     headers = CopyHeaders(connection, source, found.headers, options.headers, options.relocate)
     copying = _Copying(connection, source, target, options, found.headers, size, headers)
-    copying.copy_in_parts() if size > options.single_limit else copying.copy_at_once()
+    replaced = "" if options.new or source == target or _has_digest(found, options) else _find_tag(connection, target)
+    confirmed = copying.copy_in_parts() if size > options.single_limit else copying.copy_at_once()
     options.moved(size)
-    copied = head(connection, target)
+    return CopyCheck(connection, source, target, found, confirmed, replaced).compare(new=options.new)
+
+
+def _has_digest(found: Response, options: CopyOptions) -> bool:
+    """Return whether an object states a digest that its copy is expected to state too."""
+    return ENCRYPTION not in options.headers and bool(digests_from_headers(without_our_md5(found.headers), whole=True))
+
+
+def _find_tag(connection: Connection, name: Name) -> str:
+    """Return the tag of an object; empty if there is no such object."""
     try:
-        return _compare(connection, source, found, copied)
-    except IntegrityError:
-        if options.new:
-            connection.clean_up(lambda: connection.send("DELETE", target))
-        raise
-
-
-def _compare(connection: Connection, source: Name, found: Response, copied: Response) -> CopiedObject:
-    sizes = [response.headers.get("Content-Length") for response in (found, copied)]
-    if sizes[0] != sizes[1]:
-        raise IntegrityError(f"the copy has {sizes[1]} bytes instead of {sizes[0]}")
-    expected = digests_of_object(connection, source, _without_our_md5(found.headers))
-    stored = digests_from_headers(_without_our_md5(copied.headers), whole=True)
-    if not expected and found.headers.get("ETag") == copied.headers.get("ETag"):
-        expected = stored  # only the copy states the size of its parts
-    digests = {**stored, **expected}
-    common = strongest_digest({name: expected[name] for name in expected if name in stored})
-    if common is None:
-        return CopiedObject(copied, "", digests or NO_CHECKSUMS)
-    algorithm, digest = common
-    if stored[algorithm] != digest:
-        raise IntegrityError(f"the {algorithm} of the copy is {stored[algorithm]} instead of {digest}")
-    return CopiedObject(copied, algorithm, digests)
-
-
-def _without_our_md5(headers: Headers) -> Headers:
-    """Return the headers without the MD5 in the metadata, which the copy has whatever its bytes are."""
-    return Headers((name, value) for name, value in headers.items() if name.lower() != MD5)
+        return head(connection, name).headers.get("ETag") or ""
+    except NotFound:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +133,8 @@ class _Copying:
     size: int
     headers: CopyHeaders
 
-    def copy_at_once(self) -> None:
+    def copy_at_once(self) -> str:
+        """Copy with one request, and return the tag of the copy."""
         headers = {**self.headers.from_source(), **self.headers.kept_by_name()}
         # Ceph takes the alias and the tags from the source only if the description comes from there
         anew = self.headers.described_anew() or headers.get(REDIRECT) != self.found.get(REDIRECT)
@@ -168,11 +144,13 @@ class _Copying:
         tags = self.headers.tags() if anew or TAGS in self.options.headers else {}
         if tags:
             headers |= {"x-amz-tagging-directive": "REPLACE", **tags}
-        self._put("", {**headers, **self._condition})
+        tag = self._put("", {**headers, **self._condition})
         if tags:
             set_tags_of_copy(self.connection, self.target, tags[TAGS])
+        return tag
 
-    def copy_in_parts(self) -> None:
+    def copy_in_parts(self) -> str:
+        """Copy each part, and join them; return the tag of the copy, empty if the server does not tell."""
         size = self._part_size()
         ranges = [(start, min(start + size, self.size)) for start in range(0, self.size, size)]
         headers = {**self.headers.description(), **self.headers.kept_by_name(), **self.headers.tags()}
@@ -180,13 +158,13 @@ class _Copying:
         journal = StateFile.of("copies", self.connection.endpoint.origin, self.source, self.target)
         begun = {"etag": self.found.get("ETag"), "part_size": size, "headers": headers}
         upload, stored = self._find_parts(journal, begun, ranges)
-        upload = upload or self._send("POST", "uploads=", headers).get("UploadId")
+        upload = upload or xml_fields(self._send("POST", "uploads=", headers).body).get("UploadId")
         if not upload:
             raise ServerTrouble("the server did not begin the copy in parts")
         journal.try_to_write({"upload": upload, **begun})
         try:
             tags = run_in_thread(lambda: self._copy_ranges(upload, ranges, stored))
-            join_parts(self.connection, self.target, upload, dict(enumerate(tags, 1)), new=self.options.new)
+            tag = join_parts(self.connection, self.target, upload, dict(enumerate(tags, 1)), new=self.options.new)
         except CONTINUED as error:
             if isinstance(error, Stopped):
                 error.hint = PARTS_STAY
@@ -196,6 +174,7 @@ class _Copying:
             journal.delete()
             raise
         journal.delete()
+        return tag or ""
 
     def _find_parts(
         self, journal: StateFile, begun: Mapping[str, object], ranges: list[tuple[int, int]]
@@ -254,27 +233,35 @@ class _Copying:
 
     def _copy_range(self, upload: str, number: int, start: int, stop: int) -> str:
         headers = {**self.headers.from_source(), "x-amz-copy-source-range": f"bytes={start}-{stop - 1}"}
-        tag = self._put(f"partNumber={number}&uploadId={quote(upload, safe='')}", headers).get("ETag")
-        if not tag:
-            raise ServerTrouble(f"the server did not confirm part {number} of the copy")
-        return tag
+        return self._put(f"partNumber={number}&uploadId={quote(upload, safe='')}", headers)
 
     @property
     def _condition(self) -> Mapping[str, str]:
         return IF_FREE if self.options.new and not self.connection.condition.is_refused else NO_HEADERS
 
-    def _put(self, query: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+    def _put(self, query: str, headers: Mapping[str, str]) -> str:
+        """Copy the object or a part of it, and return the tag of the copy.
+
+        `rclone serve s3` confirms a copy of an object onto itself without a tag.
+
+        Raises:
+            ServerTrouble: The answer confirms no copy, whatever its status is.
+        """
         try:
-            return self._send("PUT", query, headers)
+            response = self._send("PUT", query, headers)
         except CtadataError as error:
             if not (headers.keys() & IF_FREE.keys() and self.connection.quirks.may_be_refusal(error)):
                 raise
-            fields = self._send("PUT", query, {name: headers[name] for name in headers.keys() - IF_FREE.keys()})
+            response = self._send("PUT", query, {name: headers[name] for name in headers.keys() - IF_FREE.keys()})
             self.connection.condition.note_refused()
-            return fields
+        tag = xml_fields(response.body).get("ETag", "")
+        needs_tag = bool(query) or self.source != self.target
+        if xml_root(response.body) not in CONFIRMATIONS or (needs_tag and not opaque_tag(tag)):
+            raise ServerTrouble(f"the server has not confirmed the copy: its answer {response.status} has no tag")
+        return tag
 
-    def _send(self, method: str, query: str, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """Send a request without a body, and return the fields of its answer; a failure may come with the status 200.
+    def _send(self, method: str, query: str, headers: Mapping[str, str]) -> Response:
+        """Send a request without a body, and return its answer; a failure may come with the status 200.
 
         See Amazon S3 API Reference, CopyObject.
         """
@@ -283,4 +270,4 @@ class _Copying:
         fields = xml_fields(response.body)
         if "Code" in fields:
             raise error_of_code(fields["Code"], fields.get("Message", ""), 500, "PUT")
-        return fields
+        return response

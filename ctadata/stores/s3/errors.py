@@ -207,14 +207,24 @@ def xml_fields(body: bytes) -> dict[str, str]:
     Returns:
         If the document holds an `<Error>`, only the elements of that. Empty if the body is no XML.
     """
-    root: Element | None = None
-    with contextlib.suppress(ParseError, LookupError, ValueError):  # unknown encodings raise the last two
-        root = fromstring(body) if body.lstrip().startswith(b"<") else None  # noqa: S314
+    root = _parse(body)
     if root is None:
         return {}
     if not root.tag.endswith("Error"):
         root = next((element for element in root.iter() if element.tag.endswith("Error")), root)
     return {element.tag.rpartition("}")[2]: (element.text or "").strip() for element in root}
+
+
+def xml_root(body: bytes) -> str:
+    """Return the name of the root element of an XML answer, without its namespace; empty if the body is no XML."""
+    root = _parse(body)
+    return "" if root is None else root.tag.rpartition("}")[2]
+
+
+def _parse(body: bytes) -> Element | None:
+    with contextlib.suppress(ParseError, LookupError, ValueError):  # unknown encodings raise the last two
+        return fromstring(body) if body.lstrip().startswith(b"<") else None  # noqa: S314
+    return None
 
 
 def without_key(error: Forbidden) -> Forbidden:

@@ -23,7 +23,8 @@ from ctadata.stores.s3.address import Name, resolve_name
 from ctadata.stores.s3.alias import resolve_alias
 from ctadata.stores.s3.buckets import list_buckets
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.copy_object import CopiedObject, CopyOptions, copy_object
+from ctadata.stores.s3.copy_check import CopiedObject
+from ctadata.stores.s3.copy_object import CopyOptions, copy_object
 from ctadata.stores.s3.description import UploadDescription, check_is_kept, describe
 from ctadata.stores.s3.digests import digests_from_headers
 from ctadata.stores.s3.directories import make_directory

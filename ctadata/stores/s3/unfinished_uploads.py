@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ctadata.errors import CtadataError
+from ctadata.errors import CtadataError, ServerTrouble
 from ctadata.stores.base import Source
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.boto3_pages import call_pages
@@ -17,6 +17,9 @@ from ctadata.stores.s3.head import refuse_existing
 
 PARTS_STAY = "its parts stay on the storage for the same command; multipart abort deletes them"
 """The remark about a file whose upload or copy was stopped, and can continue."""
+
+_JOINED = {"Location", "Bucket", "Key", "ETag"}
+"""The elements of an answer that says which object the parts have become; Ceph leaves the tag empty."""
 
 PARTS_ARE_LOST = "it begins anew, because the server lists no unfinished uploads to this key"
 """The remark about a file whose upload was stopped, and cannot continue."""
@@ -96,6 +99,7 @@ def join_parts(connection: Connection, name: Name, upload: str, tags: Mapping[in
 
     Raises:
         AlreadyExists: With `new`, an object has this name.
+        ServerTrouble: The answer does not say that there is an object, whatever its status is.
     """
     parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(tags.items())]
     place = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
@@ -111,6 +115,8 @@ def join_parts(connection: Connection, name: Name, upload: str, tags: Mapping[in
         refuse_existing(connection, name)
         response = join()
         connection.condition.note_refused()
+    if not response.keys() & _JOINED:
+        raise ServerTrouble("the server has not confirmed that it has joined the parts")
     tag = response.get("ETag")
     return str(tag) if tag else None
 

@@ -385,6 +385,16 @@ def test_a_completion_whose_answer_was_lost_is_recognized_by_the_tag(store, stub
     assert get(store, A) == CONTENT
 
 
+@pytest.mark.parametrize("body", [b"", b"<html><body>login</body></html>"], ids=["nothing", "page"])
+def test_a_completion_is_believed_only_if_the_answer_names_the_object(store, stub, body: bytes) -> None:
+    fault = stub.answer("POST", "uploadId", 200, body=body)
+    with pytest.raises(ServerTrouble, match="joined the parts"):
+        store.write(A, Bytes(CONTENT))
+    fault.passed_on = True
+    assert store.write(A, Bytes(CONTENT)).checked == f"md5-of-parts/{PART}"  # the object itself shows that it is there
+    assert get(store, A) == CONTENT
+
+
 PART_1 = f"<Part><PartNumber>1</PartNumber><Size>{PART}</Size><ETag>%s</ETag>%s</Part>"
 TAG_1 = hashlib.md5(PARTS[0]).hexdigest()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from servers import s3_quirks
 from stores.s3.connections import StubbedServer
 
-from ctadata.errors import AlreadyExists, Forbidden, NotDeleted, NotFound, PartialFailure, UsageError
+from ctadata.errors import AlreadyExists, Forbidden, NotDeleted, NotFound, PartialFailure, ServerTrouble, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.alias import resolve_alias
 from ctadata.stores.s3.store import S3Store
@@ -100,6 +101,19 @@ def test_a_file_of_another_writer_is_never_replaced(at_moto):
         rename(at_moto.store, bucket)
     assert at_moto.client.get_object(Bucket=bucket, Key="new/place/y z/ü")["Body"].read() == b"theirs"
     assert set(expected("old")) <= set(keys(at_moto, bucket))
+
+
+def test_a_file_that_another_client_writes_over_a_copy_stays(at_moto, monkeypatch):
+    bucket = filled(at_moto)
+    monkeypatch.setattr(at_moto.stub, "pass_on", at_moto.stub.pass_on)
+    s3_quirks.call_after(at_moto.stub, "PUT", "new/place/x", lambda: at_moto.put(bucket, "new/place/x", b"theirs"))
+    with pytest.raises(ServerTrouble, match="new/place/x may be another client's file, and stays; nothing was deleted"):
+        rename(at_moto.store, bucket)
+    assert at_moto.client.get_object(Bucket=bucket, Key="new/place/x")["Body"].read() == b"theirs"
+    assert set(expected("old")) <= set(keys(at_moto, bucket))
+    with pytest.raises(AlreadyExists, match="another file"):
+        rename(at_moto.store, bucket)
+    assert not at_moto.stub.requests("DELETE")
 
 
 def test_a_file_that_changes_after_its_copy_stays(at_moto, monkeypatch):
