@@ -17,6 +17,7 @@ from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
 from ctadata.stores.s3.head import head
+from ctadata.versions import tags_match
 
 REDIRECT = "x-amz-website-redirect-location"
 """The header of an upload that makes an alias, and of the server's answers about an alias."""
@@ -169,15 +170,22 @@ class AliasWriter:
 
     def _write(self, alias: Name, file: Name, *, new: bool) -> None:
         headers = {REDIRECT: redirect_location(file.key), **({"If-None-Match": "*"} if new else {})}
-        self._connection.send("PUT", alias, headers=headers, body=b"", payload=EMPTY_SHA256)
+        written = self._connection.send("PUT", alias, headers=headers, body=b"", payload=EMPTY_SHA256).headers
         if not self._server_keeps_aliases:
-            self._check_server_keeps_aliases(alias, new=new)
+            self._check_server_keeps_aliases(alias, written.get("ETag") if new else None)
 
-    def _check_server_keeps_aliases(self, alias: Name, *, new: bool) -> None:
-        """Raise Unsupported if the server dropped the header of the new alias; some servers accept and ignore it."""
-        if alias_location(head(self._connection, alias).headers) is None:
-            if new:
-                self._connection.send("DELETE", alias)
+    def _check_server_keeps_aliases(self, alias: Name, tag: str | None) -> None:
+        """Raise Unsupported if the server dropped the header of the new alias; some servers accept and ignore it.
+
+        Args:
+            alias: The alias.
+            tag: The tag of the empty object that is deleted then; None: none is. An object with bytes is another's.
+        """
+        found = head(self._connection, alias).headers
+        if alias_location(found) is None:
+            if tag and found.get("Content-Length") == "0" and tags_match(found.get("ETag"), tag):
+                same = {"If-Match": tag}
+                self._connection.clean_up(lambda: self._connection.send("DELETE", alias, headers=same))
             raise Unsupported("this server has no aliases: it does not keep the header " + REDIRECT)
         self._server_keeps_aliases = True
 
