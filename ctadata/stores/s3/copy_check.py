@@ -2,8 +2,8 @@
 
 Equal digests, or the tag of the source, prove that the bytes are there. Source and copy may have no digest in common:
 their tags are no MD5 with SSE-KMS, and not every server stores checksums. An object then counts as the copy only if it
-has the confirmed tag, and the object that it replaced had another one. An object with another tag than the confirmed
-one may be that of another client.
+has the confirmed tag, and the object that it replaced had another tag or another time. An object whose tag is not the
+confirmed one may be that of another client.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.digests import MD5, digests_from_headers
 from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.versions import opaque_tag, tags_match
+
+_OF_VERSION = ("ETag", "Last-Modified")
+"""The headers that show that an object was replaced: a tag that is made from the bytes stays if the bytes are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class CopyCheck:
         found: The response to a HEAD of the source before the copy.
         confirmed: The tag of the copy by the server's answer. It is empty if the answer has none, about an object that
             was copied in parts or onto itself.
-        replaced: The tag of the object that had the name before; empty if there was none, or a digest can be compared.
+        replaced: The headers of the object that had the name before; None if there was none, or a digest is expected.
     """
 
     connection: Connection
@@ -56,7 +59,7 @@ class CopyCheck:
     target: Name
     found: Response
     confirmed: str
-    replaced: str
+    replaced: Headers | None
 
     def compare(self, *, new: bool) -> CopiedObject:
         """Look at the copy, and compare it with its source.
@@ -87,7 +90,7 @@ class CopyCheck:
             return copied
         if confirmed and not is_confirmed:
             raise self._not_confirmed(f"its tag is {tag} instead of {self.confirmed}")
-        if self.replaced and opaque_tag(self.replaced) == opaque_tag(tag):
+        if self.replaced and all(self.replaced.get(name) == response.headers.get(name) for name in _OF_VERSION):
             raise ServerTrouble("the server has confirmed the copy, and the object that it replaces has not changed")
         return copied
 

@@ -102,7 +102,8 @@ def copy_object(connection: Connection, source: Name, target: Name, options: Cop
     size = object_size(found.headers) or 0
     headers = CopyHeaders(connection, source, found.headers, options.headers, options.relocate)
     copying = _Copying(connection, source, target, options, found.headers, size, headers)
-    replaced = "" if options.new or source == target or _has_digest(found, options) else _find_tag(connection, target)
+    needs_old = not (options.new or source == target or _has_digest(found, options))
+    replaced = _find_headers(connection, target) if needs_old else None
     confirmed = copying.copy_in_parts() if size > options.single_limit else copying.copy_at_once()
     options.moved(size)
     return CopyCheck(connection, source, target, found, confirmed, replaced).compare(new=options.new)
@@ -113,12 +114,12 @@ def _has_digest(found: Response, options: CopyOptions) -> bool:
     return ENCRYPTION not in options.headers and bool(digests_from_headers(without_our_md5(found.headers), whole=True))
 
 
-def _find_tag(connection: Connection, name: Name) -> str:
-    """Return the tag of an object; empty if there is no such object."""
+def _find_headers(connection: Connection, name: Name) -> Headers | None:
+    """Return the headers of a HEAD of an object; None if there is no such object."""
     try:
-        return head(connection, name).headers.get("ETag") or ""
+        return head(connection, name).headers
     except NotFound:
-        return ""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
