@@ -3,6 +3,7 @@
 S3 has no rename, so this is not atomic. A file on this machine remembers an unfinished rename. The same command then
 continues it, though its target exists by now. The listings of both prefixes decide what is left to do, so that the
 rename of any number of objects takes constant memory, and the delete requests name only keys whose copies are listed.
+If copies have other tags than their sources, the file has these tags, because no listing proves such a copy.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from ctadata.errors import AlreadyExists, CtadataError, NotDeleted, NotFound, PartialFailure, UsageError
+from ctadata.errors import (
+    AlreadyExists,
+    CtadataError,
+    LoginNeeded,
+    NotDeleted,
+    NotFound,
+    PartialFailure,
+    Stopped,
+    UsageError,
+)
 from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.address import Name, s3_address
 from ctadata.stores.s3.connection import Connection
@@ -51,20 +61,33 @@ def rename_prefix(connection: Connection, source: Name, target: Name, *, jobs: i
         CtadataError: A copy failed. Nothing was deleted, unless the error says so.
     """
     journal = journal_of(connection, source, target)
-    if not journal.exists():
+    begun = {"source": list(source), "target": list(target)}
+    tags = _tags_in(journal) if journal.exists() else {}
+    if journal.exists():
+        journal.try_to_write(begun)  # without tags, which are written when this run ends
+    else:
         _check_keys(connection, source)
         _refuse_taken(connection, target)
-        journal.write({"source": list(source), "target": list(target)})
-    rename = _Rename(connection, source, target)
+        journal.write(begun)
+    rename = _Rename(connection, source, target, knows_copies=tags is not None, tags=dict(tags or {}))
     try:
         rename.copy_all(jobs)
         rename.verify_all()
     except CtadataError as error:
+        journal.try_to_write({**begun, "tags": rename.tags} if rename.knows_copies else begun)
         error.hint = "; ".join(filter(None, (error.hint, f"nothing was deleted, and {_CONTINUE}")))
         raise
     late = rename.delete_old()
     journal.delete()
     return dataclasses.replace(rename.done, late=tuple(late))
+
+
+def _tags_in(journal: StateFile) -> dict[str, tuple[str | None, str | None]] | None:
+    """Return the tags as in `_Rename.tags`; None if they are not complete, or the file is damaged."""
+    tags = journal.read().get("tags")
+    if not isinstance(tags, dict):
+        return None
+    return {name: (pair[0], pair[1]) for name, pair in tags.items() if isinstance(pair, list) and len(pair) == 2}
 
 
 def _check_keys(connection: Connection, source: Name) -> None:
@@ -96,6 +119,8 @@ class _Rename:
     """One rename under way.
 
     Attributes:
+        knows_copies: Whether `tags` is complete: no run that was killed, and no request that broke off, may have made
+            another copy. An object that cannot be compared is then another client's.
         done: The number and size of the objects whose copies are verified.
         tags: For each copy whose tag is not the source's, by its name below the directory: the tags of both.
     """
@@ -103,6 +128,7 @@ class _Rename:
     connection: Connection
     source: Name
     target: Name
+    knows_copies: bool
     done: TreeRename = field(default_factory=lambda: TreeRename(0, 0))
     tags: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -113,7 +139,7 @@ class _Rename:
             running: set[Future[None]] = set()
             try:
                 for item, existing in self._pairs(looks=False):
-                    if not _is_copy(item, existing):
+                    if not self._is_verified(item, existing):
                         running.add(pool.submit(self._copy, item, existing))
                     if len(running) >= 2 * jobs:
                         running = self._wait_for_one(running)
@@ -134,7 +160,10 @@ class _Rename:
         try:
             if existing is None and self._copy_new(item, source, target):
                 return
-            if self._has_other_bytes(source, target):
+            if self._is_verified(item, existing or self._look(name)):
+                return
+            is_equal = self._is_equal(source, target)
+            if is_equal is False or (is_equal is None and self.knows_copies):
                 hint = f"delete it, or {s3_address(target.bucket, target.key)}"
                 raise AlreadyExists("another file has the new name", hint=hint)
             self._copy_object(item, source, target, new=False)
@@ -151,19 +180,25 @@ class _Rename:
         return True
 
     def _copy_object(self, item: Item, source: Name, target: Name, *, new: bool) -> None:
-        copied = copy_object(self.connection, source, target, CopyOptions(new=new, relocate=self._relocate))
+        try:
+            copied = copy_object(self.connection, source, target, CopyOptions(new=new, relocate=self._relocate))
+        except CtadataError as error:
+            if error.retryable or isinstance(error, LoginNeeded | Stopped):
+                self.knows_copies = False
+            raise
         etag = copied.response.headers.get("ETag")
         if etag != item.etag:
             with self._lock:
                 self.tags[item.key[len(self.source.prefix) :]] = (item.etag, etag)
 
-    def _has_other_bytes(self, source: Name, target: Name) -> bool:
-        """Return whether two objects have other bytes for certain: their sizes or digests differ."""
+    def _is_equal(self, source: Name, target: Name) -> bool | None:
+        """Return whether two objects have the same bytes, by their sizes and digests; None if no digest can tell."""
         ours, theirs = (head(self.connection, name).headers for name in (source, target))
         if ours.get("Content-Length") != theirs.get("Content-Length"):
-            return True
+            return False
         ours_by, theirs_by = (digests_from_headers(headers, whole=True) for headers in (ours, theirs))
-        return any(theirs_by.get(algorithm, digest) != digest for algorithm, digest in ours_by.items())
+        equal = [theirs_by[algorithm] == ours_by[algorithm] for algorithm in ours_by.keys() & theirs_by.keys()]
+        return all(equal) if equal else None
 
     def _relocate(self, key: str) -> str:
         """Return the key that a copied alias points to: an alias of a file of the directory goes along with it."""

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections import Counter
+from email.utils import formatdate
+from urllib.parse import unquote
+
 import pytest
 from servers import s3_quirks
 from stores.s3.connections import StubbedServer
 
-from ctadata.errors import AlreadyExists, Forbidden, NotDeleted, NotFound, PartialFailure, ServerTrouble, UsageError
+from ctadata.errors import (
+    AlreadyExists,
+    Forbidden,
+    NotDeleted,
+    NotFound,
+    PartialFailure,
+    ServerTrouble,
+    Stopped,
+    UsageError,
+)
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.alias import resolve_alias
 from ctadata.stores.s3.store import S3Store
@@ -26,8 +41,8 @@ def filled(s3: StubbedServer) -> str:
     return bucket
 
 
-def rename(store: S3Store, bucket: str, source: str = "old", target: str = "new/place"):
-    return store.rename_by_copy(RemotePath((bucket, source)), RemotePath((bucket, *target.split("/"))), jobs=4)
+def rename(store: S3Store, bucket: str, source: str = "old", target: str = "new/place", jobs: int = 4):
+    return store.rename_by_copy(RemotePath((bucket, source)), RemotePath((bucket, *target.split("/"))), jobs=jobs)
 
 
 def expected(prefix: str) -> list[str]:
@@ -150,3 +165,65 @@ def test_a_file_that_comes_meanwhile_stays_and_is_named(at_moto, monkeypatch):
     monkeypatch.setattr(_Rename, "verify_all", verify_then_write)
     assert rename(at_moto.store, bucket).late == ("old/late",)
     assert keys(at_moto, bucket) == sorted([*expected("new/place"), "old/late"])
+
+
+@pytest.fixture
+def at_kms(at_moto: StubbedServer, monkeypatch) -> StubbedServer:
+    """moto whose tags are no MD5, and are others for copies than for their sources; a copy changes the time."""
+    copies: Counter[str] = Counter()
+
+    def change(asked, answer):
+        place = unquote(asked.target)
+        if "/new/" not in place and "=new/" not in place:
+            return answer
+        copies[place] += asked.method == "PUT"
+        changed = {"etag": lambda tag: tag[::-1], "last-modified": lambda _: formatdate(copies[place], usegmt=True)}
+        headers = [(name, changed.get(name.lower(), str)(value)) for name, value in answer[1]]
+        return answer[0], headers, re.sub(b"[0-9a-f]{32}", lambda tag: tag[0][::-1], answer[2])
+
+    monkeypatch.setattr(at_moto.stub, "pass_on", at_moto.stub.pass_on)
+    s3_quirks.encrypt_with_kms(at_moto.stub)
+    s3_quirks.alter(at_moto.stub, change)
+    s3_quirks.drop_headers(at_moto.stub, "x-amz-checksum-crc32", "x-amz-checksum-crc64nvme")
+    return at_moto
+
+
+def test_a_file_of_another_client_is_not_replaced_where_no_digest_can_be_compared(at_kms):
+    bucket = filled(at_kms)
+    put = functools.partial(at_kms.put, bucket, "new/place/y z/ü", "Y Z/Ü".encode())
+    s3_quirks.call_after(at_kms.stub, "PUT", "new/place/x", put)
+    for _ in range(2):
+        with pytest.raises(AlreadyExists, match="another file"):
+            rename(at_kms.store, bucket, jobs=1)
+    assert at_kms.client.get_object(Bucket=bucket, Key="new/place/y z/ü")["Body"].read() == "Y Z/Ü".encode()
+    assert set(expected("old")) <= set(keys(at_kms, bucket))
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["failed", "killed"])
+def test_a_rename_whose_copies_no_digest_proves_continues(at_kms, monkeypatch, is_killed):
+    """The tags of the copies are remembered; a killed run leaves none, and its copies are made again."""
+    from ctadata.stores.s3.rename_prefix import _Rename
+
+    def interrupt(self: _Rename) -> None:
+        raise KeyboardInterrupt if is_killed else Stopped("stopped")
+
+    bucket = filled(at_kms)
+    with monkeypatch.context() as patches:
+        patches.setattr(_Rename, "verify_all", interrupt)
+        with pytest.raises(KeyboardInterrupt if is_killed else Stopped):
+            rename(at_kms.store, bucket)
+    at_kms.stub.forget()
+    rename(at_kms.store, bucket)
+    assert keys(at_kms, bucket) == expected("new/place")
+    assert bool(at_kms.stub.requests("PUT")) == is_killed
+
+
+def test_a_copy_whose_check_broke_off_is_made_again(at_kms):
+    bucket = filled(at_kms)
+    at_kms.stub.answer("HEAD", "new/place/x", 500, "InternalError", after=1)
+    with pytest.raises(ServerTrouble):
+        rename(at_kms.store, bucket)
+    assert "new/place/x" in keys(at_kms, bucket)
+    at_kms.stub.forget()
+    rename(at_kms.store, bucket)
+    assert keys(at_kms, bucket) == expected("new/place")
