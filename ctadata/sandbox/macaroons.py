@@ -121,7 +121,7 @@ class MacaroonIssuer:
             if key == "activity":
                 activities &= frozenset(value.split(","))
             elif key == "path":
-                path = value if within(value, path) else path
+                path = f"{path.rstrip('/')}/{value.strip('/')}"  # relative to those before it
             elif key == "before" and datetime.fromisoformat(value).timestamp() <= self._clock():
                 raise LoginFailed("macaroon login denied: expired")
             elif key == "ip":

@@ -46,6 +46,15 @@ class Macaroon:
         caveats = tuple(_unwrap_optional(value) for key, value in fields if key == "cid")
         return cls(_unwrap_optional(named.get("location", "")), named["identifier"], caveats)
 
+    @property
+    def path(self) -> str:
+        """The path that it opens, as URLs at the door have it; empty if it opens all.
+
+        dCache reads each `path` caveat relative to those before it, and the first one relative to the user's root, as
+        it reads the path in a URL (User Guide, "Macaroons").
+        """
+        return "/".join(caveat.removeprefix("path:") for caveat in self.caveats if caveat.startswith("path:"))
+
     def limits(self, key: str) -> list[str]:
         """Return the values of all caveats with this key, such as `before`, in order.
 

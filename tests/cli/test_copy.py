@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from servers.agent_token import give_token
+from servers.macaroons import packed
 
 from ctadata.sandbox import Sandbox, faults
 
@@ -169,6 +171,21 @@ def test_without_macaroons_only_send_token_sends_the_token(cli, sites, place):
     cli("copy", "--send-token", f"a:{place}/f", f"b:{place}/f", check=0)
     assert any(tokens[0] in str(seen.headers) for seen in b.seen)
     rule.remove()
+
+
+@pytest.mark.parametrize("way", [[], ["--push"]], ids=["pull", "push"])
+def test_a_macaroon_for_more_than_the_file_is_not_sent(cli, sites, place, way):
+    a, b, _ = sites
+    a.files.put(f"/{place}/f", b"content")
+    giver, other = (b, a) if way else (a, b)
+    ends = (datetime.now(UTC) + timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    given = packed("path:/", "activity:DOWNLOAD" if not way else "activity:UPLOAD", f"before:{ends}")
+    answer = faults.Status(200, "OK", json.dumps({"macaroon": given}).encode())
+    rule = giver.faults.add("door", "POST", f"/{place}/*", answer)
+    ended = cli("copy", *way, f"a:{place}/f", f"b:{place}/f", check=4)
+    rule.remove()
+    assert "lacks limits that were requested: path" in ended.err
+    assert not any(seen.method == "COPY" for seen in other.seen)
 
 
 def test_a_door_without_third_party_copy_is_an_error(cli, sites, place):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import ssl
 import sys
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from servers.macaroons import packed
 
 from ctadata.sandbox import faults
 
@@ -100,38 +101,96 @@ def test_a_link_cannot_outlive_the_login(at_box, box, place):
     )
 
 
-def packed(*caveats):
-    """Return a macaroon in the first format of libmacaroons."""
-    fields = [("location", "x"), ("identifier", "x"), *(("cid", each) for each in caveats), ("signature", "x" * 32)]
-    packets = b"".join(f"{len(key) + len(value) + 6:04x}{key} {value}\n".encode() for key, value in fields)
-    return base64.urlsafe_b64encode(packets).decode().rstrip("=")
+READS, FROM, ENDED = "activity:DOWNLOAD,LIST,READ_METADATA", "ip:192.0.2.0/24", "before:2000-01-01T00:00:00.123456789Z"
+SOON = f"before:{datetime.now(UTC) + timedelta(minutes=30):%Y-%m-%dT%H:%M:%S.%f}000Z"
 
 
-READS, SOON = "activity:DOWNLOAD,LIST,READ_METADATA", "before:2000-01-01T00:00:00.123456789Z"
-
-
-@pytest.mark.parametrize(
-    ("given", "code", "words"),
-    [
-        (packed(SOON), 4, "lacks limits that were requested: activity"),
-        (packed("activity:DOWNLOAD,DELETE", SOON), 4, "lacks limits that were requested: activity"),
-        (packed(READS), 4, "were requested: ip, before"),
-        (packed(READS, "before:2999-01-01T00:00:00Z"), 4, "were requested: ip, before"),
-        (packed(READS, SOON), 4, "lacks limits that were requested: ip"),
-        ("no macaroon\x1b[31m", 5, "sent something that is no macaroon"),
-        (packed(READS, SOON) + "\r\nX: y", 5, "sent something that is no macaroon"),
-        (17, 2, "gives no macaroons"),
-    ],
-)
-def test_a_macaroon_with_too_many_rights_is_not_shown(at_box, box, place, given, code, words):
+def share_given(at_box, box, place, given, code):
+    """Share `place` at a door that gives this as its macaroon."""
     rule = box.faults.add(
         "door", "POST", f"/{place}", faults.Status(200, "OK", json.dumps({"macaroon": given}).encode())
     )
     ended = at_box("share", "--ip", "192.0.2.0/24", place, check=code)
     rule.remove()
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("caveats", "code", "words"),
+    [
+        (["path:/{place}", FROM, SOON], 4, "requested: activity ("),
+        (["activity:DOWNLOAD,DELETE", "path:/{place}", FROM, SOON], 4, "requested: activity ("),
+        ([READS, "path:/{place}", SOON], 4, "requested: ip ("),
+        ([READS, "path:/{place}"], 4, "requested: ip, before ("),
+        ([READS, "path:/{place}", "before:2999-01-01T00:00:00Z"], 4, "requested: ip, before ("),
+        ([READS, FROM, SOON], 4, "requested: path ("),
+        ([READS, "path:/", FROM, SOON], 4, "requested: path ("),
+        ([READS, "path:/lst/users", FROM, SOON], 4, "requested: path ("),
+        ([READS, "path:/{place}2", FROM, SOON], 4, "requested: path ("),
+        ([READS, "path:/{place}/..", FROM, SOON], 4, "requested: path ("),
+        ([READS, "root:/{place}", FROM, SOON], 4, "requested: path ("),
+        ([READS, "path:/x", "path:/{place}", FROM, SOON], 4, "requested: path ("),
+        ([READS, "path:/{place}", FROM, ENDED], 5, "a macaroon that has expired already"),
+        ([READS, "path:/{place}", FROM, SOON, ENDED], 5, "a macaroon that has expired already"),
+    ],
+)
+def test_a_macaroon_with_too_many_rights_is_not_shown(at_box, box, place, caveats, code, words):
+    ended = share_given(at_box, box, place, packed(*(each.format(place=place) for each in caveats)), code)
+    assert words in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    "caveats",
+    [
+        ["iid:x", "id:1;1;ada", SOON, "home:/lst/users/ada", "path:/{place}", READS, FROM],
+        [SOON, "root:/pnfs/example.org", "home:/lst", "path:/{place}", READS, FROM],
+        [SOON, "path:/lst", "path:/{rest}", READS, FROM],
+        [SOON, "path:/lst", "path:{rest}", READS, FROM],
+        [SOON, "path:/{place}/below", READS, FROM],
+        [SOON, "path:Optional[/{place}]", READS, FROM],
+    ],
+)
+def test_a_macaroon_that_opens_no_more_than_the_path_is_shown(at_box, box, place, caveats):
+    """A path is relative to those before it, and to the user's root as the path in a URL is."""
+    rest = place.removeprefix("lst/")
+    given = packed(*(each.format(place=place, rest=rest) for each in caveats))
+    assert share_given(at_box, box, place, given, 0).out.endswith(f"/{place}?authz={given}\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        ("no macaroon\x1b[31m", 5, "sent something that is no macaroon"),
+        (packed(READS, SOON) + "\r\nX: y", 5, "sent something that is no macaroon"),
+        (17, 2, "gives no macaroons"),
+    ],
+)
+def test_what_is_no_macaroon_is_not_shown(at_box, box, place, given, code, words):
+    ended = share_given(at_box, box, place, given, code)
     assert words in ended.err
     assert ended.out == ""
     assert "\x1b" not in ended.err
+
+
+def test_the_macaroon_of_a_user_who_may_see_one_tree_is_limited_to_the_path(at_box, box, place):
+    """Such a dCache limits the macaroon to the tree, and a caveat of a second request to the path."""
+    name, wide = place.rpartition("/")[2], [READS, "path:/lst/users/ada", FROM, SOON]
+    narrow = packed(*wide, f"path:/{name}")
+    answers = [json.dumps({"macaroon": given}).encode() for given in (packed(*wide), narrow)]
+    box.forget_seen()
+    given = [faults.Status(200, "OK", body) for body in answers]
+    rules = [box.faults.add("door", "POST", f"/{place}", each, skip=i, times=1) for i, each in enumerate(given)]
+    ended = at_box("share", "--ip", "192.0.2.0/24", place, check=0)
+    for rule in rules:
+        rule.remove()
+    assert ended.out.endswith(f"?authz={narrow}\n")
+    assert sum(seen.method == "POST" for seen in box.seen) == 2
+
+
+def test_a_path_that_ends_with_a_space_is_shared(at_box, box, place, fetch):
+    box.files.put(f"/{place}/a ", b"content")
+    assert fetch(at_box("share", f"{place}/a ", check=0).out.strip()) == b"content"
 
 
 def test_a_door_without_macaroons_is_an_error(at_box, box, place):

@@ -9,8 +9,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from ctadata.errors import (
     AlreadyExists,
@@ -29,7 +28,7 @@ from ctadata.http.error_phrases import find_phrase
 from ctadata.http.messages import Consumer, Response
 from ctadata.http.redaction import register_secret, sanitize
 from ctadata.paths import RemotePath
-from ctadata.stores.dcache.macaroons import READING, Limits
+from ctadata.stores.dcache.macaroons import READING, Limits, missing_path
 from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.sharing import Link
 
@@ -90,12 +89,14 @@ class Door:
             UsageError: An activity or a network is not valid, or the lifetime is longer than seven days or the login.
             Unsupported: The server gives no macaroons.
             Forbidden: The user may request none.
+            ServerTrouble: The macaroon has expired already, or is none.
             Untrusted: The macaroon allows more than requested.
         """
-        limits = Limits.read(activities or READING, addresses, lifetime)
+        limits, at_door = Limits.read(activities or READING, addresses, lifetime), self._root.join(path.parts)
+        caveats, validity = limits.caveats, limits.validity
         with add_path_to_errors(path):
             try:
-                secret = self._request_macaroon(path, limits.caveats | limits.validity)
+                secret = self._request_macaroon(path, caveats, validity)
             except CtadataError as error:
                 if "cannot extend session" not in error.what:
                     raise
@@ -104,12 +105,15 @@ class Door:
                         "a link cannot live longer than the login that requests it",
                         hint="choose a shorter time with --expires",
                     ) from error
-                secret = self._request_macaroon(path, limits.caveats)
-            register_secret(secret)
-            ends = limits.check(secret, time.time())
+                validity = {}
+                secret = self._request_macaroon(path, caveats, validity)
+            if missing := missing_path(secret, at_door):
+                secret = self._request_macaroon(path, caveats + missing, validity)
+            ends = limits.check(secret, at_door, time.time())
         return Link(f"{self.url(path)}?authz={secret}", ends, secret)
 
-    def _request_macaroon(self, path: RemotePath, request: dict[str, Any]) -> str:
+    def _request_macaroon(self, path: RemotePath, caveats: Sequence[str], validity: Mapping[str, str]) -> str:
+        request = {"caveats": caveats, **validity}
         kind = {"Content-Type": "application/macaroon-request", "Accept": "application/json"}
         body = bytearray()
         try:
@@ -123,6 +127,7 @@ class Door:
         with contextlib.suppress(ValueError, RecursionError):
             response = json.loads(body)
             if isinstance(response, dict) and isinstance(response.get("macaroon"), str):
+                register_secret(response["macaroon"])
                 return str(response["macaroon"])
         raise Unsupported("this server gives no macaroons")
 
