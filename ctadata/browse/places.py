@@ -280,7 +280,7 @@ class Site:
             known |= get_digests(session.store, entry)
         if session.profile.frontend:
             details = session.site.frontend.details(entry.path)
-            known |= {"qos": details.quality or "", "labels": ", ".join(details.labels), "id": details.pnfsid or ""}
+            known |= {"qos": details.quality or "", "labels": ", ".join(details.labels), "id": details.pnfsid}
             known |= {f"attribute {name}": value for name, value in details.attributes.items()}
         return {name: value for name, value in known.items() if value}
 

@@ -198,13 +198,19 @@ def _dav_error(text: str) -> str:
 
 
 def _problem(text: str) -> str:
-    """Return the message in a JSON error of OAuth (RFC 6749 section 5.2) or in a problem (RFC 9457, dCache's REST)."""
+    """Return the message in a JSON error of OAuth (RFC 6749 section 5.2), or in a problem (RFC 9457, dCache's REST).
+
+    dCache's REST up to 8.0 writes `{"errors": [{"status": ..., "message": ...}]}`.
+    """
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):
         return ""
     if not isinstance(fields, dict):
         return ""
+    match fields.get("errors"):
+        case [{"message": message}, *_]:
+            return str(message).strip()
     return next((str(fields[key]).strip() for key in ("error_description", "detail", "error") if fields.get(key)), "")
 
 

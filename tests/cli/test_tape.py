@@ -170,6 +170,15 @@ class TestMetadata:
         assert "it has no attribute 'run'" in at_box("xattr", "--remove", "run", f"{place}/e", check=3).err
         assert "NAME=VALUE" in at_box("xattr", f"{place}/e", "run", check=2).err
 
+    @pytest.mark.parametrize("change", [("qos", "tape"), ("label", "--add", "good"), ("xattr", "run=7")], ids=" ".join)
+    def test_an_error_in_an_answer_of_success_is_an_error(self, at_box, box, place, archived, change):
+        kind = (("Content-Type", "application/json"),)
+        fault = Status(200, "OK", b'{"errors":[{"message":"the namespace is read-only"}]}', kind)
+        rule = box.faults.add("frontend", "POST", f"/api/v1/namespace/{place}/e", fault)
+        ended = at_box(change[0], f"{place}/e", *change[1:], check=5)
+        rule.remove()
+        assert "the namespace is read-only" in ended.err
+
     def test_no_such_file(self, at_box, place):
         assert at_box("qos", f"{place}/none").code == 3
 

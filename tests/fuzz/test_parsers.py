@@ -31,7 +31,7 @@ from ctadata.namespace.external_sort import name_key
 from ctadata.paths import RemotePath, TypedPath
 from ctadata.printable import escape_unprintable
 from ctadata.stores import dates
-from ctadata.stores.dcache import frontend, json_fields
+from ctadata.stores.dcache import children, frontend, json_fields
 from ctadata.stores.download_service.listing import parse_listing
 from ctadata.stores.download_service.messages import check_receipt
 from ctadata.stores.s3 import errors as s3_errors
@@ -203,7 +203,7 @@ def frontend_json(content: bytes) -> None:
             frontend._quota(row)
         return
     for child in json_fields.as_list(json_fields.as_object(read).get("children")):
-        entry = frontend._entry(HERE, child, unlisted)
+        entry = children.parse_child(HERE, child, unlisted)
         if entry is not None:
             shown(entry)
 

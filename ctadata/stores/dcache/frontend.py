@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ctadata.entries import NO_CHECKSUMS, Entry, Kind
+from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, UsageError
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
 from ctadata.http.timeouts import JSON_TOTAL
 from ctadata.paths import RemotePath
-from ctadata.stores.dcache.json_fields import as_bounded_integer, as_integer, as_list, as_object, as_objects, as_texts
+from ctadata.stores.dcache.children import parse_child
+from ctadata.stores.dcache.json_fields import (
+    as_integer,
+    as_list,
+    as_object,
+    as_objects,
+    as_text,
+    as_texts,
+    find_stated_error,
+)
 from ctadata.stores.duplicates import SeenEntries, contradiction_error, fingerprint
 from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.unlisted import Unlisted
@@ -30,10 +38,6 @@ PAGE = 5000
 """The number of entries to request at a time."""
 LONGEST = 64 << 20
 """The largest answer, in bytes."""
-
-_LATEST = 253402300800000  # milliseconds from 1970 to the year 10000, the end of Python's dates
-
-_ALGORITHMS = {"ADLER32": "adler32", "MD5_TYPE": "md5", "SHA1": "sha", "SHA256": "sha-256", "SHA512": "sha-512"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Details:
     quality: str | None
     labels: Sequence[str]
     attributes: Mapping[str, str]
-    pnfsid: str | None
+    pnfsid: str
 
 
 class Frontend:
@@ -111,7 +115,7 @@ class Frontend:
             if page_hash in seen:
                 raise ServerTrouble("the server sends the same page again and again", path=str(path))
             seen.add(page_hash)
-            entries = (entry for child in children if (entry := _entry(path, child, unlisted)))
+            entries = (entry for child in children if (entry := parse_child(path, child, unlisted)))
             yield from (entry for entry in entries if _is_new(entry, statements, unlisted))
             offset += len(children)
         unlisted.raise_if_any(path)
@@ -134,7 +138,7 @@ class Frontend:
                 response.get("currentQos"),
                 as_texts(response.get("labels")),
                 {str(name): str(value) for name, value in attributes.items()},
-                response.get("pnfsId"),
+                as_text(response.get("pnfsId")),
             )
 
     def set_quality(self, path: RemotePath, target: str) -> None:
@@ -144,7 +148,7 @@ class Frontend:
             Unsupported: The site runs no QoS engine (500 `NoRouteToCell`, dCache 11.2.5).
         """
         try:
-            self._change(path, {"action": "qos", "target": target})
+            self._change(path, {"action": "qos", "target": target}, lambda now: now.quality == target)
         except ServerTrouble as error:
             if "qos-engine" not in error.what:
                 raise
@@ -158,16 +162,19 @@ class Frontend:
     def set_label(self, path: RemotePath, label: str, *, on: bool = True) -> None:
         """Add a label to a file, or remove it (`on` False); raise NotFound if the file has no such label."""
         with contextlib.nullcontext() if on else _not_found_if_unknown(f"it has no label {label!r}"):
-            self._change(path, {"action": "set-label" if on else "rm-label", "label": label})
+            action = "set-label" if on else "rm-label"
+            self._change(path, {"action": action, "label": label}, lambda now: (label in now.labels) == on)
 
     def set_attributes(self, path: RemotePath, attributes: Mapping[str, str]) -> None:
         """Set extended attributes. Other attributes stay as they are."""
-        self._change(path, {"action": "set-xattr", "attributes": dict(attributes)})
+        change = {"action": "set-xattr", "attributes": dict(attributes)}
+        self._change(path, change, lambda now: attributes.items() <= now.attributes.items())
 
     def remove_attributes(self, path: RemotePath, names: Sequence[str]) -> None:
         """Remove extended attributes; raise NotFound if the file lacks one of them."""
         with _not_found_if_unknown(f"it has no attribute {' or '.join(map(repr, names))}"):
-            self._change(path, {"action": "rm-xattr", "names": list(names)})
+            change = {"action": "rm-xattr", "names": list(names)}
+            self._change(path, change, lambda now: now.attributes.keys().isdisjoint(names))
 
     def quotas(self) -> Sequence[Quota]:
         """Return the user's quotas and those of the user's groups; empty if the site has none."""
@@ -181,9 +188,17 @@ class Frontend:
                 return []
             raise
 
-    def _change(self, path: RemotePath, change: Mapping[str, Any]) -> None:
+    def _change(self, path: RemotePath, change: Mapping[str, Any], is_done: Callable[[Details], bool]) -> None:
+        """Make a change; if the answer does not confirm it, raise ServerTrouble unless a look shows that it is made."""
         with add_path_to_errors(path):
-            self.request("POST", self._namespace(path), payload=change)
+            response, answer = self.exchange("POST", self._namespace(path), payload=change)
+            if response.status in (200, 201) and isinstance(answer, dict) and answer.get("status") == "success":
+                return
+            is_made = False
+            with contextlib.suppress(ServerTrouble):
+                is_made = is_done(self.details(path))
+            if not is_made:
+                raise unconfirmed_error("the change", response)
 
     def _namespace(self, path: RemotePath) -> str:
         return f"/namespace{self._root.join(path.parts).encoded}"
@@ -208,7 +223,19 @@ class Frontend:
         payload: Mapping[str, Any] | None = None,
         repeat: bool = True,
     ) -> Any:
-        """Send one request, and return the JSON of the answer.
+        """Send one request, and return the JSON of the answer; see `exchange`."""
+        return self.exchange(method, target, query=query, payload=payload, repeat=repeat)[1]
+
+    def exchange(
+        self,
+        method: str,
+        target: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        payload: Mapping[str, Any] | None = None,
+        repeat: bool = True,
+    ) -> tuple[Response, Any]:
+        """Send one request, and return the response and the JSON of its body.
 
         Args:
             method: The HTTP method.
@@ -218,10 +245,11 @@ class Frontend:
             repeat: Repeat the request after a temporary failure.
 
         Returns:
-            The parsed JSON; None if the answer has no body.
+            The response, and the parsed JSON; None if the answer has no body.
 
         Raises:
             ServerTrouble: The answer is no JSON, or longer than `LONGEST`.
+            CtadataError: The answer states an error, although its status is that of a success.
         """
         url = target if "://" in target else self._base + target
         url += f"?{urlencode(query, quote_via=quote)}" if query else ""
@@ -238,15 +266,24 @@ class Frontend:
             if len(content) > LONGEST:
                 raise ServerTrouble("the server's answer is too long")
 
-        self._client.send(method, url, headers=headers, body=body, accept=accept, repeat=repeat, total=JSON_TOTAL)
-        if not content:
-            return None
+        response = self._client.send(
+            method, url, headers=headers, body=body, accept=accept, repeat=repeat, total=JSON_TOTAL
+        )
         try:
-            return json.loads(content)
+            answer = json.loads(content) if content else None
         except (ValueError, RecursionError):
             raise ServerTrouble(
                 "the server's answer is no JSON", hint="is the key frontend of the profile right?"
             ) from None
+        if error := find_stated_error(response, answer):
+            raise error
+        return response, answer
+
+
+def unconfirmed_error(what: str, response: Response) -> ServerTrouble:
+    """Return the error for a successful response that does not say that something was done."""
+    words = f"the server did not confirm {what}: {response.status} {response.reason}"
+    return ServerTrouble(words, status=response.status)
 
 
 @contextlib.contextmanager
@@ -260,56 +297,11 @@ def _not_found_if_unknown(words: str) -> Iterator[None]:
         raise NotFound(f"{words}: {error.what}", path=error.path, status=error.status) from error
 
 
-def _entry(parent: RemotePath, child: object, unlisted: Unlisted) -> Entry | None:
-    """Return the entry of one child; None if its name is not valid. A field of a wrong type counts as unknown."""
-    fields = child if isinstance(child, dict) else {}
-    name = fields.get("fileName")
-    try:
-        path = parent / (name if isinstance(name, str) else "")
-    except UsageError:
-        unlisted.add_name(str(name))
-        return None
-    size, mtime = (
-        as_bounded_integer(fields.get("size"), below=1 << 63),
-        as_bounded_integer(fields.get("mtime"), below=_LATEST),
-    )
-    directory = fields.get("fileType") == "DIR"
-    checksums, locality = fields.get("checksums"), fields.get("fileLocality")
-    return Entry(
-        path,
-        Kind.DIRECTORY if directory else Kind.FILE,
-        size=size if not directory else None,
-        mtime=None if mtime is None else float(mtime // 1000),  # the door cuts it to seconds too
-        etag=_etag(fields.get("pnfsId"), mtime) if not directory else None,
-        checksums=_checksums(checksums) if isinstance(checksums, list) else NO_CHECKSUMS,
-        locality=locality if isinstance(locality, str) else None,
-    )
-
-
 def _is_new(entry: Entry, statements: SeenEntries, unlisted: Unlisted) -> bool:
     first = statements.take(entry)
     if first not in (None, fingerprint(entry)):
         unlisted.add(contradiction_error(entry.path))
     return first is None
-
-
-def _etag(pnfsid: object, mtime: object) -> str | None:
-    """Return the ETag that the door sends: the id, and Java's hash of the Date (milton, DefaultETagGenerator)."""
-    if not (isinstance(pnfsid, str) and isinstance(mtime, int)):
-        return None
-    folded = (mtime ^ (mtime >> 32)) & 0xFFFFFFFF
-    return f'"{pnfsid}_{folded - (1 << 32) if folded >> 31 else folded}"'
-
-
-def _checksums(fields: Sequence[object]) -> Mapping[str, str]:
-    known = (_checksum(each) for each in fields if isinstance(each, dict))
-    return {name: value for name, value in known if re.fullmatch("[0-9a-f]{8,128}", value)}
-
-
-def _checksum(fields: Mapping[str, Any]) -> tuple[str, str]:
-    name, value = str(fields.get("type")), str(fields.get("value")).lower()
-    algorithm = _ALGORITHMS.get(name, name.lower())
-    return algorithm, value.zfill(8) if algorithm == "adler32" else value  # old entries may lack leading zeros
 
 
 def _quota(fields: Mapping[str, Any]) -> Quota:

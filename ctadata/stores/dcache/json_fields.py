@@ -5,10 +5,15 @@ Each function returns the value in its type, and raises ServerTrouble if the val
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ctadata.errors import ServerTrouble
+from ctadata.errors import CtadataError, ServerTrouble
+from ctadata.http.failures import error_from_response
+from ctadata.http.messages import Response
 
 
 def as_object(value: object) -> Mapping[str, Any]:
@@ -57,3 +62,20 @@ def as_list(value: object) -> list[Any]:
     if value is not None and not isinstance(value, list):
         raise unexpected_json_error()
     return value or []
+
+
+def find_stated_error(response: Response, answer: object) -> CtadataError | None:
+    """Return the error that the `errors` of an answer state, whatever its status is; None if there are none.
+
+    Args:
+        response: The response.
+        answer: The JSON of its body, as `{"errors": [{"status": "404", "message": ...}]}`.
+    """
+    errors = answer.get("errors") if isinstance(answer, dict) else None
+    if not errors:
+        return None
+    failed = replace(response, body=json.dumps(answer).encode())
+    match errors:
+        case [{"status": status}, *_] if re.fullmatch("[45][0-9]{2}", str(status)):
+            failed = replace(failed, status=int(status), reason="")
+    return error_from_response(failed)

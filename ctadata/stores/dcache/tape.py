@@ -13,8 +13,8 @@ from typing import Any
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, Untrusted
 from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
-from ctadata.stores.dcache.frontend import Frontend
-from ctadata.stores.dcache.json_fields import as_object, as_objects
+from ctadata.stores.dcache.frontend import Frontend, unconfirmed_error
+from ctadata.stores.dcache.json_fields import as_object, as_objects, unexpected_json_error
 from ctadata.stores.recalls import ENDED, Recall
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ MAX_LOCALITIES = 5000
 LOCALITIES = {"DISK": "ONLINE", "TAPE": "NEARLINE", "DISK_AND_TAPE": "ONLINE_AND_NEARLINE"}
 """The localities of the tape interface, and what dCache's listings call them."""
 
+_DONE = (200, 204)
+"""The statuses that say that files were released or cancelled; dCache sends 200 without a body."""
 _ID = re.compile("[A-Za-z0-9_-]{1,200}")
 
 
@@ -122,7 +124,10 @@ class TapeLibrary:
             response = self._frontend.request("GET", self._request_url(request))
         except NotFound as error:
             raise NotFound("no such stage request", path=request, status=error.status) from error
-        return [self._parse_status(each) for each in as_objects(as_object(response).get("files"))]
+        files = as_object(response).get("files")
+        if files is None:
+            raise unexpected_json_error()
+        return [self._parse_status(each) for each in as_objects(files)]
 
     def _request_url(self, request: str) -> str:
         if not _ID.fullmatch(request):
@@ -138,13 +143,17 @@ class TapeLibrary:
     def release(self, request: str, paths: Sequence[RemotePath]) -> None:
         """Release these files of a request: they need not stay on disk any longer."""
         self._request_url(request)
-        native = [self._frontend.to_native(path) for path in paths]
-        self._frontend.request("POST", f"{self.base}/release/{request}", payload={"paths": native})
+        self._send_paths(f"{self.base}/release/{request}", paths, "the release")
 
     def cancel(self, request: str, paths: Sequence[RemotePath]) -> None:
         """Cancel these files of a request: they need not come to disk."""
+        self._send_paths(f"{self._request_url(request)}/cancel", paths, "the cancellation")
+
+    def _send_paths(self, url: str, paths: Sequence[RemotePath], what: str) -> None:
         native = [self._frontend.to_native(path) for path in paths]
-        self._frontend.request("POST", f"{self._request_url(request)}/cancel", payload={"paths": native})
+        response, _ = self._frontend.exchange("POST", url, payload={"paths": native})
+        if response.status not in _DONE:
+            raise unconfirmed_error(what, response)
 
     def localities(self, paths: Sequence[RemotePath]) -> Iterator[tuple[RemotePath, str | CtadataError]]:
         """Yield the locality of each file (ONLINE, NEARLINE and so on), or the error that explains why it is not known.
