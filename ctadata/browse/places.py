@@ -29,7 +29,7 @@ from ctadata.session import Session
 from ctadata.stores.described import Describes
 from ctadata.stores.sharing import Link
 from ctadata.transfer.partial_file import local_errors
-from ctadata.transfer.staging import is_on_tape, with_current_locality
+from ctadata.transfer.staging import is_on_tape, unknown_locality_error, with_current_locality
 
 LINK_LIFETIME = 3600.0
 """Seconds that a link is valid, as for the command `share`."""
@@ -290,7 +290,8 @@ class Site:
         current = [with_current_locality(session.store, entry) for entry in entries]
         on_tape = [entry.path for entry in current if is_on_tape(entry)]
         if not on_tape:
-            raise UsageError("none of these files is on tape only")
+            unknown = filter(None, (unknown_locality_error(session.store, entry) for entry in current))
+            raise next(unknown, UsageError("none of these files is on tape only"))
         return session.site.tape.stage(on_tape), len(on_tape)
 
     def share(self, entry: Entry) -> Link:

@@ -45,16 +45,15 @@ class Features:
         reads_change_nothing: A read has no effect on the server, so it may begin before the entry is known. If False, a
             read may bring the file back from tape.
         reads_tell_entries: The first response of a read says all that `info` says of a file (`Delivery.entry`).
-        redirects: Another server than the one that lists carries the bytes. An upload then waits for the redirect
-            before it sends the body.
+        redirects: Other servers carry the bytes. An upload waits for the redirect before it sends the body.
         has_directories: A directory has to be made before files go into it. If False, the name of a file makes it.
         has_aliases: An empty file in a listing may be an alias of another file. `info` finds out.
         etag_may_be_md5: If the ETag of a file is the MD5 of some bytes, the file holds these bytes. An ETag that is
             anything else proves nothing.
         serves_control_characters: The store can send a file back if its name holds control characters.
-        normalizes_paths: The server writes paths in the Unicode normal form NFC when it asks its pools. Some servers of
-            this kind can send a file back whose name NFC changes, and others cannot.
+        normalizes_paths: The server asks its pools for paths in NFC. Not all send a file back whose name NFC changes.
         hides_forbidden: A directory that the caller may not list looks empty, so one empty listing proves nothing.
+        lists_localities: The entries of files carry localities, so a file without one may be on tape.
         lists_old_locality: A listing shows a file as NEARLINE that has come to disk meanwhile; `info` knows better.
         digests_uploads: An upload returns the digest of the bytes that it sent, so the caller need not compute one.
     """
@@ -74,6 +73,7 @@ class Features:
     etag_may_be_md5: bool = False
     has_aliases: bool = False
     hides_forbidden: bool = False
+    lists_localities: bool = False
     lists_old_locality: bool = False
     digests_uploads: bool = False
     serves_control_characters: bool = True

@@ -43,6 +43,13 @@ def is_on_tape(entry: Entry) -> bool:
     return entry.locality == "NEARLINE"
 
 
+def unknown_locality_error(store: Store, entry: Entry) -> CtadataError | None:
+    """Return the error for a file of which the storage does not say where it is, as it should; None if it says it."""
+    if entry.locality is not None or not store.features.lists_localities:
+        return None
+    return CtadataError("the storage does not say whether it is on tape", path=str(entry.path))
+
+
 def with_current_locality(store: Store, entry: Entry) -> Entry:
     """Return the entry of a listing; if the listing may show an old locality, return it as the store says now."""
     if is_on_tape(entry) and store.features.lists_old_locality:

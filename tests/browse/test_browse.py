@@ -443,6 +443,19 @@ def test_details_a_link_and_a_recall_from_tape(drive, box: Sandbox) -> None:
     assert [str(path) for path in box.tape.requests] != []
 
 
+def test_a_file_that_may_be_on_tape_is_not_said_to_be_on_disk(drive, box: Sandbox) -> None:
+    box.files.put("/lst/unsaid/a.h5", b"cold")
+    box.files.entry("/lst/unsaid/a.h5").locality = ""
+
+    async def script(desk) -> None:
+        await desk.listed(desk.right, "/lst/unsaid")
+        await desk.cursor_on(desk.right, "a.h5")
+        await desk.press("t")
+        await desk.until(lambda: any("does not say whether it is on tape" in words for words in desk.said))
+
+    drive(script, "/lst/unsaid", None, (200, 80))
+
+
 @pytest.mark.full
 def test_an_s3_store_gets_files_from_a_door_through_this_machine(
     drive, box: Sandbox, settings: Path, moto_s3: MotoS3, monkeypatch: pytest.MonkeyPatch

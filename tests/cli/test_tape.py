@@ -134,6 +134,18 @@ class TestCommands:
         assert "no file is on tape only" in at_box("stage", f"{place}/e", check=0).err
         assert len(box.tape.requests) == before
 
+    def test_a_file_that_may_be_on_tape_is_an_error(self, at_box, box, place, archived):
+        box.files.entry(f"/{place}/e").locality = ""
+        before = len(box.tape.requests)
+        words = f"/{place}/e: the storage does not say whether it is on tape"
+        ended = at_box("stage", f"{place}/e", check=1)
+        assert words in ended.err
+        assert "no file is on tape only" not in ended.err
+        assert len(box.tape.requests) == before
+        ended = at_box("stage", "-r", place, check=6)
+        assert words in ended.err
+        assert sorted(box.tape.requests[-1].files) == archived
+
     @pytest.mark.parametrize("request_id", ["no-such-request", "../../user"])
     def test_no_such_request(self, at_box, request_id):
         assert "no such stage request" in at_box("stage-status", request_id, check=3).err

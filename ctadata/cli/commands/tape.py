@@ -16,10 +16,11 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NeedsStaging, PartialFailure
 from ctadata.namespace.find import read_span
 from ctadata.namespace.listing import list_tree
-from ctadata.transfer.staging import is_on_tape, with_current_locality
+from ctadata.transfer.staging import is_on_tape, unknown_locality_error, with_current_locality
 
 if TYPE_CHECKING:
     from ctadata.session import Session
+    from ctadata.stores.base import Store
     from ctadata.stores.recalls import Recall
 
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="All files below directories.")]
@@ -74,10 +75,10 @@ def stage(
       cta-data-direct stage --lifetime 7d 'lst/run1/*.h5'
       cta-data-direct get -r --stage lst/run1        request, wait, download
 
-    Files that are on disk already are left out. At an S3 store, it asks for
-    the restore of archived objects (GLACIER, DEEP_ARCHIVE), which takes hours;
-    the copies stay for 7 days, or --lifetime. stage-status then works on this
-    machine only.
+    Files that are on disk already are left out; a file of which dCache does not
+    say where it is fails. At an S3 store, it asks for the restore of archived
+    objects (GLACIER, DEEP_ARCHIVE), which takes hours; the copies stay for 7
+    days, or --lifetime. stage-status then works on this machine only.
     """
     from ctadata.stores.dcache.tape import MAX_FILES
 
@@ -85,7 +86,7 @@ def stage(
     with command_context.open_context(ctx, token_file) as context:
         context.announce(sharing)
         files = sharing.own_entries(_files(context.session, paths, recursive=recursive))
-        on_tape, errors = _split_on_tape(files)
+        on_tape, errors = _split_on_tape(context.session.store, files)
         for error in errors:
             say(str(error))
         for first in range(0, len(on_tape), MAX_FILES):
@@ -170,7 +171,7 @@ def _files(session: Session, texts: Sequence[str], *, recursive: bool) -> Iterat
                 yield with_current_locality(session.store, entry)
 
 
-def _split_on_tape(files: Iterator[Entry | CtadataError]) -> tuple[list[Entry], list[CtadataError]]:
+def _split_on_tape(store: Store, files: Iterator[Entry | CtadataError]) -> tuple[list[Entry], list[CtadataError]]:
     on_tape: list[Entry] = []
     errors: list[CtadataError] = []
     for file in files:
@@ -178,4 +179,6 @@ def _split_on_tape(files: Iterator[Entry | CtadataError]) -> tuple[list[Entry], 
             errors.append(file)
         elif is_on_tape(file):
             on_tape.append(file)
+        elif error := unknown_locality_error(store, file):
+            errors.append(error)
     return on_tape, errors

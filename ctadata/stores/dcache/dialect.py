@@ -26,6 +26,7 @@ def dcache(*, atomic_put: bool = False) -> Dialect:
         keeps_mtime=True,
         digests=("adler32", "md5", "sha", "sha-256", "sha-512"),
         lists_checksums=True,
+        lists_localities=True,
         redirects=True,
         hides_forbidden=True,
         serves_control_characters=False,
