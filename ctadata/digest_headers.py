@@ -13,6 +13,9 @@ import re
 _BYTES = {"sha-512": 64, "sha-256": 32, "sha": 20, "md5": 16}
 """The length of each digest in bytes, the strongest first."""
 
+ALGORITHMS = ("adler32", *_BYTES)
+"""The algorithms that the headers may name, and this module knows."""
+
 _ONE_ADLER32 = re.compile("adler32=([0-9a-f]{8})")
 
 

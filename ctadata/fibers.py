@@ -314,8 +314,7 @@ class Beside(Generic[T]):
 
     def __init__(self, do: Callable[[], T]) -> None:
         """Start the thread that calls `do`."""
-        self._results = list[T]()
-        self._errors = list[BaseException]()
+        self._results, self._errors = list[T](), list[BaseException]()
         self._ended = Condition()
         self._thread = threading.Thread(target=self._work, args=(do,), name="ctadata-beside", daemon=True)
         self._thread.start()
@@ -328,11 +327,15 @@ class Beside(Generic[T]):
         with self._ended:
             self._ended.notify_all()
 
+    @property
+    def has_result(self) -> bool:
+        """Whether the function has returned, so that `result` waits for nothing and raises nothing."""
+        return bool(self._results)
+
     def result(self) -> T:
         """Wait until the function has ended, and return its result, or raise its error."""
         with self._ended:
-            while not self._results and not self._errors:
-                self._ended.wait()
+            self._ended.wait_for(lambda: self._results or self._errors)
         if self._errors:
             raise self._errors[0]
         return self._results[0]

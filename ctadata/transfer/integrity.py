@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ctadata.checksums import new_hasher
+from ctadata.checksums import new_hasher, strongest_digest
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, LocalError
 from ctadata.paths import RemotePath
@@ -25,6 +25,28 @@ def check_size(received: int, expected: int | None) -> None:
     """Raise IntegrityError if the sizes differ; an unknown size (`expected` is None) passes."""
     if expected is not None and received != expected:
         raise IntegrityError(f"{received} bytes arrived instead of {expected}")
+
+
+def check_end(end: int, size: int | None) -> None:
+    """Raise IntegrityError if bytes arrive beyond the end of the file; an unknown size (None) passes."""
+    if size is not None and end > size:
+        raise IntegrityError(f"more bytes arrive than the {size} of the file")
+
+
+def algorithms_to_compare(known: Mapping[str, str], listed: Mapping[str, str], *, hashed: bool = True) -> list[str]:
+    """Return the algorithms by which the bytes of a download are compared; empty if there are none.
+
+    Args:
+        known: The digests that the server has stated.
+        listed: The digests that the listing has.
+        hashed: Whether the adler32 is computed in any case, so that it is preferred to stronger digests.
+    """
+    names = ["adler32"] if hashed and "adler32" in known else []
+    if names and "adler32" in listed:
+        return names
+    # if the listing has other checksums than the pool, the bytes have to agree with both
+    best = strongest_digest(listed if names else known)
+    return [*names, best[0]] if best else names
 
 
 def check_digest(algorithm: str, computed: str, digests: Mapping[str, str]) -> bool:

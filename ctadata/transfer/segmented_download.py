@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from ctadata.checksums import adler32, strongest_digest
+from ctadata.checksums import adler32
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
 from ctadata.stores.base import Delivery, Reader
@@ -329,20 +329,15 @@ class SegmentedDownload:
         """Compare size and digests with what the server says."""
         integrity.check_size(self.part.size, self.segments.size)
         self.verified = "size" if self.entry.size is not None else ""
-        known, proofs = self.digests or self.run.digests(self.entry.path), dict[str, str]()
+        known, computed = self.digests or self.run.digests(self.entry.path), dict[str, str]()
         if self.hashing:
-            computed = f"{self.segments.adler32:08x}"
-            self.digest = f"adler32:{computed}"
-            if "adler32" in known:
-                proofs["adler32"] = computed
-        if not ("adler32" in self.entry.checksums and proofs):
-            # if the listing has other checksums than the pool, the bytes have to agree with both
-            best = strongest_digest(self.entry.checksums if proofs else known)
-            if best is not None:
-                streamed = self.stream_digest.digests(self.segments.size).get(best[0])
-                proofs[best[0]] = streamed or integrity.digest_of(self.part.fd, best[0], self.run.check_stop)
-        for algorithm, computed in proofs.items():
-            integrity.check_digest(algorithm, computed, known)
-            self.verified += f", {algorithm}"
-        if not proofs and (self.tries > 1 or self.segments.resumed) and self._newer_entry() is not None:
+            computed["adler32"] = f"{self.segments.adler32:08x}"
+            self.digest = f"adler32:{computed['adler32']}"
+        names = integrity.algorithms_to_compare(known, self.entry.checksums, hashed=self.hashing)
+        computed |= self.stream_digest.digests(self.segments.size)
+        for name in names:
+            digest = computed.get(name) or integrity.digest_of(self.part.fd, name, self.run.check_stop)
+            integrity.check_digest(name, digest, known)
+            self.verified += f", {name}"
+        if not names and (self.tries > 1 or self.segments.resumed) and self._newer_entry() is not None:
             raise Changed()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ctadata.errors import IntegrityError
 from ctadata.stores.base import Delivery, StopReading
+from ctadata.transfer.integrity import check_end
 from ctadata.transfer.resume_journal import BlockWriter
 from ctadata.transfer.segments import Segment, Segments
 
@@ -55,9 +55,7 @@ class Sink:
             StopReading: The file starts again, so these bytes no longer count.
             IntegrityError: The server sends more bytes than the segment has.
         """
-        stop = self.segment.stop
-        if stop is not None and self.segment.at + len(block) > stop:
-            raise IntegrityError(f"more bytes arrive than the {stop} of the file")
+        check_end(self.segment.at + len(block), self.segment.stop)
         rest = memoryview(block)
         while rest:
             if self.segments.is_invalid:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ctadata.checksums import Hasher, new_hasher, strongest_digest
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, Interrupted, NotFound, Stopped, TimedOut, UsageError
+from ctadata.fibers import Beside
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, StopReading, Store
 from ctadata.system import wait_for_pipe
@@ -24,6 +24,7 @@ from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import PROGRESS, Run
 from ctadata.transfer.staging import is_on_tape, refuse_tape
+from ctadata.transfer.streamed_digests import Digests, StreamedDigests
 from ctadata.transfer.unicode_nfc import add_remark, renamed_file
 from ctadata.transfer.upload_file import upload_open_file
 from ctadata.transfer.upload_rights import Rights
@@ -111,13 +112,23 @@ class _StreamedFile:
         self.digest = self.verified = ""
         self._skip = 0
         self._first: Delivery | None = None
-        self._hasher: Hasher = new_hasher("adler32")
+        self._asked: Beside[Digests] | None = None
+        self._digests = StreamedDigests({}, {}, None)
 
     def attempt(self) -> None:
         """Read what is missing, and verify the whole.
 
         Raises IntegrityError if the whole is wrong, or if the server contradicts itself.
         """
+        try:
+            self._read_agreed()
+            self._check()
+        except IntegrityError as error:
+            error.hint = DO_NOT_USE if self.offset else error.hint
+            raise
+
+    def _read_agreed(self) -> None:
+        """Read what is missing. If the listing and the answer disagree, ask for the entry and read once more."""
         try:
             self._read()
         except integrity.Disagreement:
@@ -126,16 +137,18 @@ class _StreamedFile:
                 self._read()
             except integrity.Disagreement as error:
                 raise IntegrityError(error.about) from error
-        try:
-            self._check()
-        except IntegrityError as error:
-            error.hint = DO_NOT_USE
-            raise
 
     def _read(self) -> None:
+        if self.offset == 0:
+            is_stated = self.entry.checksums or self.run.store.features.digests
+            self._asked = None if is_stated else self._ask_digests()
         with self.run.open(self.entry.path) as reader:
             if self.offset == 0 or self.entry.size is None or self.offset < self.entry.size:
                 reader.send(self, self.offset, self.entry.size if self.offset else None)
+
+    def _ask_digests(self) -> Beside[Digests]:
+        path = self.entry.path
+        return Beside(lambda: self.run.digests(path))
 
     def begin(self, delivery: Delivery) -> None:
         """Check the answer; raise IntegrityError if its bytes do not continue what was written."""
@@ -143,11 +156,13 @@ class _StreamedFile:
         integrity.check_agreement(self.entry, delivery, tags=self.run.store.features.etag_may_be_md5)
         if self.offset == 0:
             self._first = delivery
-            known = delivery.digests or self.entry.checksums
-            best = strongest_digest(known)
-            self._hasher = new_hasher("adler32" if best is None or "adler32" in known else best[0])
+            listed = self.entry.checksums
+            known = {**listed, **delivery.digests}
+            if not known and self._asked is None and not self.run.store.features.reads_tell_entries:
+                self._asked = self._ask_digests()
+            self._digests = StreamedDigests(known, listed, self._asked)
         elif delivery.start > self.offset or not self._is_same_version(delivery):
-            raise IntegrityError("the file changed while it was read", hint=DO_NOT_USE)
+            raise IntegrityError("the file changed while it was read")
         self._skip = self.offset - delivery.start
 
     def _is_same_version(self, delivery: Delivery) -> bool:
@@ -158,22 +173,21 @@ class _StreamedFile:
         return bool(first.digests or self.entry.checksums) or tags_match(delivery.etag, first.etag)
 
     def write(self, block: bytes | memoryview) -> None:
-        """Pass the next bytes on."""
+        """Pass the next bytes on; raise IntegrityError if the file has not so many."""
         skipped = min(self._skip, len(block))
         self._skip -= skipped
         content = bytes(block[skipped:])
-        self._hasher.update(content)
+        integrity.check_end(self.offset + len(content), self.entry.size)
+        self._digests.update(content)
         self.write_on(content)
         self.offset += len(content)
         self.run.reporter.moved(str(self.entry.path), len(content))
 
     def _check(self) -> None:
         integrity.check_size(self.offset, self.entry.size)
-        algorithm, computed = self._hasher.algorithm, self._hasher.hexdigest()
-        digests = {**self.entry.checksums, **(self._first.digests if self._first else {})}
-        self.verified = "size" if self.entry.size is not None else ""
-        if integrity.check_digest(algorithm, computed, digests):
-            self.verified += f", {algorithm}"
+        size = ["size"] if self.entry.size is not None else []
+        self.verified = ", ".join([*size, *self._digests.compare()])
+        algorithm, computed = next(iter(self._digests.computed.items()))
         self.digest = f"{algorithm}:{computed}"
 
 

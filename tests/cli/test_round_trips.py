@@ -39,6 +39,12 @@ def test_a_download_of_one_file_asks_for_everything_at_once(dav, at_dav):
     assert Path("a.dat").stat().st_mtime == int(dav.nodes["/run/a.dat"].mtime)
 
 
+@pytest.mark.parametrize("command", ["cat /run/a.dat", "get -q /run/a.dat -"])
+def test_a_file_for_a_pipe_is_looked_at_first(dav, at_dav, command):
+    with rounds(dav, "PROPFIND", "GET HEAD"):
+        assert at_dav(*command.split()) == "content"
+
+
 def test_a_download_to_a_taken_name_looks_first(dav, at_dav):
     Path("a.dat").write_bytes(b"other")
     with rounds(dav, "PROPFIND", "GET", "HEAD"):

@@ -1,9 +1,10 @@
-"""A plain WebDAV server in memory: no checksums, no mtime of an upload, and if asked a name space that folds case."""
+"""A plain WebDAV server in memory: no mtime of an upload, and if asked checksums, and a name space that folds case."""
 
 from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class PlainDav:
     skew: seconds that the clock is ahead.   tags: whether entries have tags.
     states_size: whether a path's entry has a size.
     page: what GET of a directory sends; None: 404.   named_tags: a file has another tag after a move.
+    digests: HEAD and GET state the adler32 of what is stored.   damages: methods whose bytes are damaged on the way.
     idle: status and body (307: address) that a method is answered with, and nothing is done.
     fold: `Run1` and `run1` are one name.   echoes: then answers spell it as it was asked for.
     """
@@ -43,6 +45,8 @@ class PlainDav:
     before: Callable[[str, str], object] = lambda method, path: None
     after: Callable[[str, str], object] = lambda method, path: None
     named_tags: bool = False
+    digests: bool = False
+    damages: set[str] = field(default_factory=set)
     idle: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     url: str = ""
     versions: int = 0
@@ -68,6 +72,10 @@ class PlainDav:
         file = self.nodes[path]
         assert file is not None
         return file.content
+
+    def carried(self, method: str, content: bytes) -> bytes:
+        """The bytes as they arrive."""
+        return bytes([content[0] ^ 1]) + content[1:] if content and method in self.damages else content
 
     def methods(self) -> list[str]:
         return [method for method, _ in self.seen]
@@ -167,7 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         if file is None:
             return 404, {}, b""
         tag = {"ETag": file.etag} if self.dav.tags else {}
-        return 200, {"Last-Modified": formatdate(file.mtime, usegmt=True), **tag}, file.content
+        digest = {"Digest": f"adler32={zlib.adler32(file.content):08x}"} if self.dav.digests else {}
+        said = {"Last-Modified": formatdate(file.mtime, usegmt=True), **tag, **digest}
+        return 200, said, self.dav.carried("GET", file.content)
 
     head = get
 
@@ -177,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path.rpartition("/")[0] and path.rpartition("/")[0] not in self.dav.nodes:
             return 409, {}, b""
         new = path not in self.dav.nodes
-        self.dav.put(path, body)
+        self.dav.put(path, self.dav.carried("PUT", body))
         return 201 if new else 204, {}, b""
 
     def mkcol(self, path, body):

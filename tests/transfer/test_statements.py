@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import gzip
+import hashlib
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Outcome
 from ctadata.transfer.run import Run
-from ctadata.transfer.streams import stream_range_to, stream_to
+from ctadata.transfer.streams import DO_NOT_USE, stream_range_to, stream_to
 
 F = RemotePath(("f",))
 CONTENT = b"line of text\n" * 500
@@ -164,6 +166,50 @@ def test_a_contradiction_is_checked_before_the_first_byte_goes_into_a_pipe(serve
     with pytest.raises(IntegrityError, match="in the listing"):
         stream_to(run_of(dcache), dcache.info(F), written.append)
     assert (written, gets(server)) == ([], 2)
+
+
+# --- a file for a pipe is compared with the digest that only HEAD states
+
+
+def digest_header(algorithm: str, content: bytes) -> str:
+    if algorithm == "adler32":
+        return adler32(content)
+    value = hashlib.new({"sha": "sha1"}.get(algorithm, algorithm.replace("-", "")), content)
+    return f"{algorithm}={base64.b64encode(value.digest()).decode()}"
+
+
+@pytest.mark.parametrize("kind", ["dcache", "webdav"])
+@pytest.mark.parametrize("algorithm", ["adler32", "md5", "sha", "sha-256", "sha-512"])
+def test_a_digest_that_comes_after_the_first_bytes_is_compared(server: OddServer, kind: str, algorithm: str) -> None:
+    """Nothing waits for it before the last byte."""
+    began = threading.Event()
+    server.answers["PROPFIND /f"] = [listed(CONTENT)]
+    server.answers["HEAD /f"] = [Answer(200, {"Digest": digest_header(algorithm, CONTENT)}, until=began)]
+    server.answers["GET /f"] = [whole(CONTENT), whole(OTHER)]
+    with opened(kind, server.url, None, "token") as store:
+        outcome = stream_to(run_of(store), store.info(F), lambda block: began.set())
+        assert outcome.verified == f"size, {algorithm}"
+        assert outcome.digest.startswith(f"{algorithm}:")
+        with pytest.raises(IntegrityError, match=f"the {algorithm} is") as caught:
+            stream_to(run_of(store), store.info(F), lambda block: None)
+        assert caught.value.hint == DO_NOT_USE
+
+
+def test_a_stream_must_agree_with_all_known_checksums(server: OddServer, dcache: Store) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT, checksum="md5=AAAAAAAAAAAAAAAAAAAAAA==")]
+    server.answers["GET /f"] = [whole(CONTENT, Digest=adler32(CONTENT))]
+    with pytest.raises(IntegrityError, match="the md5 is"):
+        stream_to(run_of(dcache), dcache.info(F), lambda block: None)
+
+
+@pytest.mark.parametrize("kind", ["dcache", "webdav"])
+def test_no_byte_beyond_the_end_of_the_file_is_written(server: OddServer, kind: str) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT)]
+    server.answers["GET /f"] = [Answer(200, {}, lambda: [CONTENT[:100]] + [bytes(1 << 16)] * 1000)]
+    written: list[bytes] = []
+    with opened(kind, server.url, None, "token") as store, pytest.raises(IntegrityError, match="more bytes arrive"):
+        stream_to(run_of(store), store.info(F), written.append)
+    assert len(b"".join(written)) <= len(CONTENT)
 
 
 # --- encoded on the way

@@ -30,6 +30,9 @@ class Breaking(MemoryStore):
     def open(self, path):
         yield self
 
+    def digests(self, path):
+        return {}
+
     def send(self, sink, start=0, stop=None):
         etag, self.turn = self.etags[self.turn], self.turn + 1
         begin = start if self.ranges else 0
