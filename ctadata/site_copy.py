@@ -22,12 +22,14 @@ from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.stores.optional import find_or_none
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.transfer.copy_in_place import CopyInPlace, PlacedCopy
+from ctadata.transfer.integrity import check_digest
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.report import NullReporter, Reporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.source_file import FileSource
 from ctadata.transfer.streams import stream_to
-from ctadata.transfer.third_party_copy import CopyFile, CopyItem, CopySource, copy, mtime_of
+from ctadata.transfer.third_party_copy import CopyFile, CopyItem, CopySource, PassedFile, copy, mtime_of
 
 MACAROON_LIFETIME = 6 * 3600.0
 """Seconds that a macaroon for one copy is valid: the copy may wait for its turn, and take long."""
@@ -181,18 +183,27 @@ def _macaroon_or_token(session: Session, path: RemotePath, activities: tuple[str
         ) from error
 
 
-def _pass_on(origin: Session, run: Run, entry: Entry, to: RemotePath, moved: Moved) -> None:
-    """Download to a file without a name, verify it, and upload it from there."""
+def _pass_on(origin: Session, run: Run, entry: Entry, to: RemotePath, moved: Moved) -> PassedFile:
+    """Download to a file without a name, verify it, and upload it from there.
+
+    Raises IntegrityError if the bytes that are sent are not those that have come.
+    """
     with tempfile.TemporaryFile(prefix="ctadata-") as spool:
         download_run = Run(origin.store, Rules(jobs=1), NullReporter(), run.stop)
-        stream_to(download_run, entry, spool.write)
+        received = record_digests(stream_to(download_run, entry, spool.write).digest, {})
         spool.flush()
         mtime = mtime_of(origin.store, entry)
         if mtime is not None:
             os.utime(spool.fileno(), (mtime, mtime))
         fd, sending = spool.fileno(), Run(run.store, run.rules, NullReporter(), run.stop)
-        run.store.write(to, FileSource(sending, str(to), fd, os.fstat(fd), hashing=False))
+        source = FileSource(sending, str(to), fd, os.fstat(fd), hashing=not run.store.features.digests_uploads)
+        written = run.store.write(to, source)
+        sent = written.sent or source.digest
+        digests = record_digests(sent, source.digests)
+    for name, digest in digests.items():
+        check_digest(name, digest, received)
     moved(entry.size or 0)
+    return PassedFile({**received, **digests}, sent, written)
 
 
 def copy_target(

@@ -82,6 +82,11 @@ class FileSource:
         return f"{value:08x}"
 
     @property
+    def digest(self) -> str:
+        """The adler32 of all bytes, as `adler32:5ae07809`; empty if it is not computed."""
+        return f"adler32:{self.adler32}" if self.hashing else ""
+
+    @property
     def digests(self) -> dict[str, str]:
         """The digest of all bytes for the record, if they were read in one go."""
         return self.stream_digest.digests(self.size)

@@ -20,7 +20,7 @@ from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
 from ctadata.shards import Division
-from ctadata.stores.base import Store
+from ctadata.stores.base import Store, Written
 from ctadata.stores.channel import for_each
 from ctadata.stores.optional import find_or_none
 from ctadata.transfer import temp_names
@@ -40,16 +40,34 @@ RETRIED = (*BROKEN_OFF, TemporaryError)
 """Errors after which a copy is tried again; a copy to a temporary name can always be repeated."""
 
 
+@dataclass(frozen=True, slots=True)
+class PassedFile:
+    """A file whose bytes this machine has passed on.
+
+    Attributes:
+        digests: The digests of the bytes: those that were compared with the source, and those of the upload.
+        sent: The digest of the upload, for the receipt.
+        written: What the target's store said about the upload.
+    """
+
+    digests: Mapping[str, str]
+    sent: str
+    written: Written
+
+
 class CopyFile(Protocol):
     """Copies the bytes of one file between two stores."""
 
-    def __call__(self, source: Entry, target: RemotePath, moved: Callable[[int], None]) -> None:
+    def __call__(self, source: Entry, target: RemotePath, moved: Callable[[int], None]) -> PassedFile | None:
         """Copy one file.
 
         Args:
             source: The file of the one store.
             target: Its path at the other store.
             moved: Receives the number of bytes copied so far.
+
+        Returns:
+            The file that this machine has passed on; None if the servers copied it.
         """
 
 
@@ -238,7 +256,7 @@ class _CopyAttempts:
 
     Attributes:
         stored_entry: The entry under the temporary name.
-        digests: The digests that both sides state.
+        digests: The digests that both sides state, and those of the bytes that this machine has passed on.
     """
 
     def __init__(self, run: Run, source: CopySource, item: CopyItem, side: RemoteFile) -> None:
@@ -257,8 +275,8 @@ class _CopyAttempts:
         run, target, self._reported = self.run, self.item.target, 0
         temporary = target.parent / temp_names.new_name()
         try:
-            self.source.copy(self.item.entry, temporary, self._moved)
-            self._compare(temporary)
+            passed = self.source.copy(self.item.entry, temporary, self._moved)
+            self._compare(temporary, passed)
             end = self._publish(temporary, step)
         except BaseException as error:
             self._moved(0)
@@ -288,8 +306,8 @@ class _CopyAttempts:
             run.store.move(temporary, target, replace=True)
         return step
 
-    def _compare(self, temporary: RemotePath) -> None:
-        """Compare size and digest with the source; raise IntegrityError if one differs."""
+    def _compare(self, temporary: RemotePath, passed: PassedFile | None) -> None:
+        """Compare size and digest with the source, and with the bytes that have passed; raise IntegrityError."""
         entry, run = self.item.entry, self.run
         try:
             self.stored_entry = stored_entry = wait_for_entry(run, temporary, entry.size)
@@ -297,9 +315,17 @@ class _CopyAttempts:
             raise IntegrityError("the server reports the copy as done, but the file is missing") from error
         if entry.size is not None and stored_entry.size != entry.size:
             raise IntegrityError(f"{stored_entry.size} bytes arrived instead of {entry.size}")
-        expected = entry.checksums or self.source.store.digests(entry.path)
-        stored = stored_entry.checksums or run.store.digests(temporary)
-        self.verified, self.digest = "size" if entry.size is not None else "", ""
+        self.verified, self.digest = "size" if entry.size is not None else "", passed.sent if passed else ""
+        if passed is None:
+            expected = entry.checksums or self.source.store.digests(entry.path)
+            stored = stored_entry.checksums or run.store.digests(temporary)
+        elif run.store.features.digests_uploads:  # the store compares by itself, and keeps the digest that it was sent
+            self.digests = passed.digests
+            self.verified = f"size, {passed.written.checked}" if passed.written.checked else self.verified
+            return
+        else:
+            expected = {**passed.digests, **entry.checksums}
+            stored = stored_entry.checksums or passed.written.digests or run.store.digests(temporary)
         self.digests = {**stored, **expected}
         for name in STRONGEST_FIRST:
             if name in expected and name in stored:

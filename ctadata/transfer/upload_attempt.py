@@ -84,8 +84,7 @@ class UploadAttempts:
 
     def add_proof(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the proof, the digest and the tag of the file that was sent."""
-        digest = self.sent or (f"adler32:{self.source.adler32}" if self.source.hashing else "")
-        retries = max(0, self.tries - 1)
+        digest, retries = self.sent or self.source.digest, max(0, self.tries - 1)
         return dataclasses.replace(outcome, verified=self.verified, digest=digest, etag=self.etag, retries=retries)
 
     def version(self) -> Version | None:
