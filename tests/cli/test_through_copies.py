@@ -102,3 +102,10 @@ def test_a_copy_to_s3_is_compared_by_the_store(dav, at_dav, bucket, moto_s3):
 def test_a_file_for_a_pipe_is_compared_with_the_digest_of_head(dav, at_dav, command, damaged):
     dav.digests, dav.damages = True, {"GET"} if damaged else set()
     assert at_dav(*command.split(), check=7 if damaged else 0) == dav.carried("GET", CONTENT).decode()
+
+
+@pytest.mark.parametrize("status", [405, 501])
+@pytest.mark.parametrize("command", [("cat", "/run/a.dat"), ("get", "/run/a.dat")], ids=["cat", "get"])
+def test_a_server_without_head_states_no_digest(dav, at_dav, command, status):
+    dav.idle["HEAD"] = status, b""
+    assert at_dav(*command) == ("content" if command[0] == "cat" else "")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
 
 from ctadata import fibers
 from ctadata.digest_headers import parse_digests, want_digest_header
@@ -29,7 +27,6 @@ from ctadata.stores.webdav.propfind import Propfind
 from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Quirks
 from ctadata.stores.webdav.read_error import explain_read_error
 
-T = TypeVar("T")
 _Headers = Mapping[str, str]
 _AskDigests = Callable[[], dict[str, str]]
 _Look = Callable[[], object]
@@ -148,7 +145,7 @@ class WebDAVStore:
         them.
         """
         is_enough = bool if self.features.digests else lambda _: True
-        return self._ask_digests(path, lambda ask: self._repeat_until(ask, is_enough))
+        return self._ask_digests(path, lambda ask: repeat_until(ask, is_enough, self._wait))
 
     def digests_now(self, path: RemotePath) -> Mapping[str, str]:
         """Return the digests that the server keeps of a file that is not new; see `TellsDigests`."""
@@ -162,8 +159,11 @@ class WebDAVStore:
             ask = functools.partial(self._head, path)
             if self.features.digests:
                 return repeat(ask)
-            with contextlib.suppress(TimedOut):  # the server would have to read a large file first
+            try:
                 digests = repeat(ask)
+            except CtadataError as error:  # the server would have to read a large file first, or has no HEAD
+                if not isinstance(error, TimedOut) and error.status not in (405, 501):
+                    raise
             self._has_no_digests = not digests
         return digests
 
@@ -195,7 +195,7 @@ class WebDAVStore:
             if error.status in (0, 401, 429, 503) or (error.status in (404, 409) and path.parts and not has_parent):
                 raise
             is_in_progress = error.status in (405, 423)
-            kind = self._repeat_until(lambda: self._look(path), bool) if is_in_progress else self._look(path)
+            kind = repeat_until(lambda: self._look(path), bool, self._wait) if is_in_progress else self._look(path)
             if kind is None:
                 if error.status != 423 or attempts == 1:
                     raise
@@ -295,7 +295,7 @@ class WebDAVStore:
         """Send a request that changes the storage, and return the status; `check_change` checks an unusual success."""
         response = self._client.send(method, self._url(path, slash=slash), headers=headers)
         if response.status not in CONFIRMING or self._client.is_foreign(response):
-            check_change(response, path, lambda: self._repeat_until(is_done, bool), root=self._root)
+            check_change(response, path, lambda: repeat_until(is_done, bool, self._wait), root=self._root)
         return response.status
 
     def _is_renamed(self, source: RemotePath, target: RemotePath) -> bool:
@@ -305,7 +305,7 @@ class WebDAVStore:
         """Raise CtadataError if an encoded name still stands for the same as before the move."""
         if self._quirks_for(target).proven or _is_plain(target):
             return
-        if self._repeat_until(lambda: find_or_none(self, target), lambda after: after != before) == before:
+        if repeat_until(lambda: find_or_none(self, target), lambda after: after != before, self._wait) == before:
             hint = "letters, digits and . _ - are understood everywhere"
             raise CtadataError("the server gave the file another name", hint=hint, path=str(target))
 
@@ -328,9 +328,6 @@ class WebDAVStore:
     def close(self) -> None:
         """Close the connections of the client."""
         self._client.close()
-
-    def _repeat_until(self, ask: Callable[[], T], is_enough: Callable[[T], object]) -> T:
-        return repeat_until(ask, is_enough, self._wait)
 
     def _look(self, path: RemotePath) -> Kind | None:
         return entry.kind if (entry := find_or_none(self, path)) else None
