@@ -84,7 +84,9 @@ class RemoteExtraneous(ExtraneousNames):
             # `Store.delete` lists a directory once more, and refuses if it holds anything
             store.delete(item.remote) if item.directory else remove(store, now, is_fresh=True)
         except NotFound:
-            if find_or_none(store, item.remote) is not None:
+            # a directory without an entry of its own, as on S3, ends with its last file
+            may_stay = store.features.has_directories or not item.directory
+            if may_stay and find_or_none(store, item.remote) is not None:
                 raise
         except UsageError as error:
             if not item.directory:
