@@ -52,8 +52,10 @@ class MovedFiles:
         Raises:
             IntegrityError: There is no such file, or it has another size.
         """
-        if self.keep_version or before.size is None:
-            return remote_version(before) if before.size is not None else None
+        if before.size is None:
+            return None
+        if self.keep_version:
+            return remote_version(before)
         try:
             now = wait_for_entry(self._run, target, before.size)
         except NotFound:
