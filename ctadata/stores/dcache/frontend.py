@@ -11,7 +11,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from ctadata.entries import Entry
@@ -74,6 +74,18 @@ class Details:
     pnfsid: str
 
 
+class Answer(NamedTuple):
+    """An answer of the frontend.
+
+    Attributes:
+        response: The response.
+        json: The parsed JSON of its body; None if it has none.
+    """
+
+    response: Response
+    json: Any
+
+
 class Frontend:
     """The frontend at `base` (`https://host:port`). It receives each path of the store with `root` before it.
 
@@ -89,7 +101,7 @@ class Frontend:
 
     def user(self) -> Mapping[str, Any]:
         """Return what dCache says about the user: `username`, `homeDirectory`, `rootDirectory` and more."""
-        return as_object(self.request("GET", "/user"))
+        return as_object(self.request("GET", "/user").json)
 
     def list(self, path: RemotePath, *, page: int = PAGE) -> Iterator[Entry]:
         """Yield the entries directly below a directory, with checksums and localities, one page after the other.
@@ -123,7 +135,9 @@ class Frontend:
     def _page(self, path: RemotePath, offset: int, limit: int) -> Sequence[object]:
         query = {"children": "true", "locality": "true", "checksum": "true", "limit": str(limit)}
         with add_path_to_errors(path):
-            response = as_object(self.request("GET", self._namespace(path), query={**query, "offset": str(offset)}))
+            response = as_object(
+                self.request("GET", self._namespace(path), query={**query, "offset": str(offset)}).json
+            )
             if response.get("fileType") != "DIR":
                 raise UsageError("it is a file, not a directory", path=str(path))
             return as_list(response.get("children"))
@@ -132,7 +146,7 @@ class Frontend:
         """Return the quality of service, the labels and the extended attributes of a file or directory."""
         with add_path_to_errors(path):
             query = {"qos": "true", "labels": "true", "xattr": "true"}
-            response = as_object(self.request("GET", self._namespace(path), query=query))
+            response = as_object(self.request("GET", self._namespace(path), query=query).json)
             attributes = as_object(response.get("extendedAttributes") or {})
             return Details(
                 response.get("currentQos"),
@@ -157,7 +171,7 @@ class Frontend:
 
     def qualities(self) -> Sequence[str]:
         """Return the qualities of service that a file can have at this site."""
-        return as_texts(as_object(self.request("GET", "/qos-management/qos/file")).get("name"))
+        return as_texts(as_object(self.request("GET", "/qos-management/qos/file").json).get("name"))
 
     def set_label(self, path: RemotePath, label: str, *, on: bool = True) -> None:
         """Add a label to a file, or remove it (`on` False); raise NotFound if the file has no such label."""
@@ -182,7 +196,7 @@ class Frontend:
 
     def _quotas_of(self, kind: str) -> Sequence[Mapping[str, Any]]:
         try:
-            return as_objects(self.request("GET", f"/quota/{kind}", query={"user": "true"}, repeat=False))
+            return as_objects(self.request("GET", f"/quota/{kind}", query={"user": "true"}, repeat=False).json)
         except CtadataError as error:
             if error.status in (404, 503):  # the site has no quotas
                 return []
@@ -191,7 +205,7 @@ class Frontend:
     def _change(self, path: RemotePath, change: Mapping[str, Any], is_done: Callable[[Details], bool]) -> None:
         """Make a change; if the answer does not confirm it, raise ServerTrouble unless a look shows that it is made."""
         with add_path_to_errors(path):
-            response, answer = self.exchange("POST", self._namespace(path), payload=change)
+            response, answer = self.request("POST", self._namespace(path), payload=change)
             if response.status in (200, 201) and isinstance(answer, dict) and answer.get("status") == "success":
                 return
             is_made = False
@@ -222,20 +236,8 @@ class Frontend:
         query: Mapping[str, str] | None = None,
         payload: Mapping[str, Any] | None = None,
         repeat: bool = True,
-    ) -> Any:
-        """Send one request, and return the JSON of the answer; see `exchange`."""
-        return self.exchange(method, target, query=query, payload=payload, repeat=repeat)[1]
-
-    def exchange(
-        self,
-        method: str,
-        target: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        payload: Mapping[str, Any] | None = None,
-        repeat: bool = True,
-    ) -> tuple[Response, Any]:
-        """Send one request, and return the response and the JSON of its body.
+    ) -> Answer:
+        """Send one request, and return the answer.
 
         Args:
             method: The HTTP method.
@@ -243,9 +245,6 @@ class Frontend:
             query: The parameters of the URL.
             payload: The JSON to send; None sends no body.
             repeat: Repeat the request after a temporary failure.
-
-        Returns:
-            The response, and the parsed JSON; None if the answer has no body.
 
         Raises:
             ServerTrouble: The answer is no JSON, or longer than `LONGEST`.
@@ -277,7 +276,7 @@ class Frontend:
             ) from None
         if error := find_stated_error(response, answer):
             raise error
-        return response, answer
+        return Answer(response, answer)
 
 
 def unconfirmed_error(what: str, response: Response) -> ServerTrouble:

@@ -87,7 +87,7 @@ class TapeLibrary:
     def _announced(self, origin: str) -> Iterator[str]:
         """Yield the addresses that this origin announces."""
         try:
-            response = self._frontend.request("GET", origin + WELL_KNOWN)
+            response = self._frontend.request("GET", origin + WELL_KNOWN).json
         except (NotFound, ServerTrouble):
             return
         for endpoint in as_objects(response.get("endpoints")) if isinstance(response, Mapping) else ():
@@ -112,7 +112,7 @@ class TapeLibrary:
         """
         life = {} if lifetime is None else {"diskLifetime": f"PT{max(1, round(lifetime))}S"}
         files = [{"path": self._frontend.to_native(path), **life} for path in paths]
-        response = self._frontend.request("POST", f"{self.base}/stage", payload={"files": files})
+        response = self._frontend.request("POST", f"{self.base}/stage", payload={"files": files}).json
         request_id = response.get("requestId") if isinstance(response, Mapping) else None
         if not (isinstance(request_id, str) and _ID.fullmatch(request_id)):
             raise ServerTrouble("the tape interface sent no id of the request")
@@ -121,7 +121,7 @@ class TapeLibrary:
     def status(self, request: str) -> list[Recall]:
         """Return the state of each file of a request; raise NotFound if the server does not know the request."""
         try:
-            response = self._frontend.request("GET", self._request_url(request))
+            response = self._frontend.request("GET", self._request_url(request)).json
         except NotFound as error:
             raise NotFound("no such stage request", path=request, status=error.status) from error
         files = as_object(response).get("files")
@@ -151,7 +151,7 @@ class TapeLibrary:
 
     def _send_paths(self, url: str, paths: Sequence[RemotePath], what: str) -> None:
         native = [self._frontend.to_native(path) for path in paths]
-        response, _ = self._frontend.exchange("POST", url, payload={"paths": native})
+        response, _ = self._frontend.request("POST", url, payload={"paths": native})
         if response.status not in _DONE:
             raise unconfirmed_error(what, response)
 
@@ -162,7 +162,7 @@ class TapeLibrary:
         """
         for first in range(0, len(paths), MAX_LOCALITIES):
             native = [self._frontend.to_native(path) for path in paths[first : first + MAX_LOCALITIES]]
-            response = self._frontend.request("POST", f"{self.base}/archiveinfo", payload={"paths": native})
+            response = self._frontend.request("POST", f"{self.base}/archiveinfo", payload={"paths": native}).json
             for fields in as_objects(response):
                 path = self._frontend.from_native(str(fields.get("path")))
                 locality = str(fields.get("locality") or "")
