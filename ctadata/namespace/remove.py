@@ -73,4 +73,4 @@ def remove_empty(store: Store, entry: Entry) -> None:
     """Delete an empty directory; raise UsageError for a file, and for a directory that holds anything."""
     if not entry.is_directory:
         raise UsageError("it is a file, not a directory", hint="rm deletes files", path=str(entry.path))
-    store.delete(entry.path)
+    store.delete(entry.path, directory=True)

@@ -74,7 +74,7 @@ class RemoteExtraneous(ExtraneousNames):
         assert isinstance(item.seen, Entry)
         store = self.run.store
         if item.directory and item.seen.has_twin:
-            listed = None  # `Store.delete` would delete the file
+            listed = None  # `Store.delete` finds the file of this name
         now = listed or find_or_none(store, item.remote)  # a listing of dCache may be empty by mistake
         if now is None:
             return True
@@ -82,7 +82,7 @@ class RemoteExtraneous(ExtraneousNames):
             return False
         try:
             # `Store.delete` lists a directory once more, and refuses if it holds anything
-            store.delete(item.remote) if item.directory else remove(store, now, is_fresh=True)
+            store.delete(item.remote, directory=True) if item.directory else remove(store, now, is_fresh=True)
         except NotFound:
             # a directory without an entry of its own, as on S3, ends with its last file
             may_stay = store.features.has_directories or not item.directory

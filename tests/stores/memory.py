@@ -104,10 +104,12 @@ class MemoryStore:
             self._make(path)
         return False
 
-    def delete(self, path: RemotePath) -> None:
-        """Delete a file or an empty collection; raise UsageError if it is not empty."""
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:
+        """Delete a file or an empty collection; raise UsageError if it is not empty, or no collection as asked for."""
         with self._lock:
             node = self._find(path)
+            if directory and not isinstance(node, _Folder):
+                raise UsageError("it is a file, not a directory", path=str(path))
             if path == RemotePath() or (isinstance(node, _Folder) and node.children):
                 raise UsageError("the directory is not empty", path=str(path))
             self._folder(path.parent).children.pop(path.name)

@@ -420,6 +420,12 @@ class StoreSuite:
         store.delete(folder / "a")
         assert names(store, folder) == {"b"}
 
+    def test_a_file_is_no_directory_to_delete(self, store, folder):
+        put(store, folder / "file", b"1")
+        with pytest.raises(UsageError, match="a file, not a directory"):
+            store.delete(folder / "file", directory=True)
+        assert store.info(folder / "file").size == 1
+
     def test_an_empty_directory_is_deleted(self, store, folder):
         store.mkdir(folder / "sub")
         store.delete(folder / "sub")

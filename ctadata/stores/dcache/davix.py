@@ -152,9 +152,9 @@ class DavixStore:
         """See `Store.mkdir`; the WebDAV store does it."""
         return self._store.mkdir(path)
 
-    def delete(self, path: RemotePath) -> None:
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:
         """See `Store.delete`; the WebDAV store does it."""
-        self._store.delete(path)
+        self._store.delete(path, directory=directory)
 
     def delete_tree(self, path: RemotePath) -> None:
         """See `Store.delete_tree`; the WebDAV store does it."""

@@ -52,9 +52,9 @@ class PagedStore:
         """See `Store.mkdir`; the door does it."""
         return self._door.mkdir(path)
 
-    def delete(self, path: RemotePath) -> None:
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:
         """See `Store.delete`; the door does it."""
-        self._door.delete(path)
+        self._door.delete(path, directory=directory)
 
     def delete_tree(self, path: RemotePath) -> None:
         """See `Store.delete_tree`; the door does it."""

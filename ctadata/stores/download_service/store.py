@@ -313,7 +313,7 @@ class DownloadService:
 
     # --- operations that the service does not have
 
-    def delete(self, path: RemotePath) -> None:
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:  # noqa: ARG002
         """Raise Unsupported; NotFound for a missing name, UsageError for the root."""
         refuse_root(path)
         self.info(path)

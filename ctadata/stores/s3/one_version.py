@@ -29,7 +29,7 @@ class OneVersion(S3Store):
         name = super().name(path)
         return name._replace(version=self._version) if name.key else name
 
-    def delete(self, path: RemotePath) -> None:
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:  # noqa: ARG002
         """Delete the version for good; a delete marker is a version too.
 
         Raises:

@@ -44,7 +44,7 @@ class RawKeys(S3Store):
         encoded = quote(key, safe="", errors="surrogateescape")
         return RemotePath((bucket, encoded if key.strip(".") else encoded.replace(".", "%2E")))
 
-    def delete(self, path: RemotePath) -> None:
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:  # noqa: ARG002
         """Delete the object. A key that no URL can carry is deleted by DeleteObjects with this one key.
 
         Raises:

@@ -227,17 +227,18 @@ class S3Store:
             make_directory(self.connection, self.root, path)
         return False
 
-    def delete(self, path: RemotePath) -> None:
-        """Delete an object or an empty directory.
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:
+        """Delete an object or an empty directory; see `Store.delete`.
 
         Raises:
-            NotFound: There is neither.
-            UsageError: The directory is not empty, or the path is a bucket or the root.
+            UsageError: The directory is not empty, an object has its name, or the path is a bucket or the root.
         """
         refuse_root(path)
         name = self.name(path)
         with add_path_to_errors(path):
             if not self._lstat(path).is_directory:
+                if directory:
+                    raise UsageError("it is a file, not a directory")
                 self.connection.send("DELETE", name)
                 return
             if not name.key:

@@ -127,7 +127,7 @@ class WebsiteStore:
         """Raise Unsupported."""
         _refuse_change(path)
 
-    def delete(self, path: RemotePath) -> None:
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:  # noqa: ARG002
         """Raise Unsupported."""
         _refuse_change(path)
 

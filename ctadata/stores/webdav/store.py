@@ -204,7 +204,7 @@ class WebDAVStore:
                 raise AlreadyExists("a file has this name", status=error.status) from error
         return False
 
-    def delete(self, path: RemotePath) -> None:
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:
         """Delete a file or an empty collection; see `Store.delete`.
 
         DELETE of a collection deletes all that is in it (RFC 4918 section 9.6.1), so this method lists the collection
@@ -214,6 +214,8 @@ class WebDAVStore:
         """
         with add_path_to_errors(path):
             entry = self.info(path)
+            if directory and not entry.is_directory:
+                raise _not_a_directory()
             looks = 2 if self.features.hides_forbidden else 1
             if entry.is_directory and (not path.parts or any(self._holds_any(path) for _ in range(looks))):
                 raise UsageError("the directory is not empty")
