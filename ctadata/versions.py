@@ -18,6 +18,8 @@ This holds also if the clocks of server and client differ by less.
 
 _WEAK = ("W/", "w/")
 
+_TIME = 'W/"modified '
+
 
 def opaque_tag(etag: str | None) -> str:
     """Return the text between the quotes of a tag, weak or strong; empty if there is no tag."""
@@ -34,12 +36,23 @@ def tags_match(one: str | None, other: str | None) -> bool:
     return opaque_tag(one) == opaque_tag(other) and is_strong(one) and is_strong(other)
 
 
+def tag_of_time(modified: str | None) -> str | None:
+    """Return a weak tag for a response that has `Last-Modified` and no entity tag; None if it has neither."""
+    return f'{_TIME}{modified}"' if modified else None
+
+
+def is_from_server(etag: str | None) -> bool:
+    """Whether there is a tag, and it is not one of `tag_of_time`."""
+    return bool(opaque_tag(etag)) and not (etag or "").startswith(_TIME)
+
+
 def tags_differ(one: str | None, other: str | None) -> bool:
     """Whether both tags are known and their texts differ, so that the file may have changed.
 
-    Apache sends a weak tag for a file that is less than a second old, and later the same tag as a strong one.
+    Apache sends a weak tag for a file that is less than a second old, and later the same tag as a strong one. A tag of
+    the server says nothing about one of `tag_of_time`.
     """
-    if not one or not other or one == other:
+    if not one or not other or one == other or one.startswith(_TIME) != other.startswith(_TIME):
         return False
     was, now = opaque_tag(one), opaque_tag(other)
     return bool(was and now) and was != now

@@ -89,7 +89,7 @@ class Delivery:
         total: The length of the whole file in bytes. None if the server does not send it.
         digests: The digests of the whole file, algorithm to lower-case hexadecimal. Only digests that the client
             requested.
-        etag: The ETag of the version that is being read. None if the server sends none.
+        etag: The ETag of the version that is being read, or else a weak one of its time; None if the server sends none.
         stop: The offset after the last byte. None if the server does not send it.
         coding: The `Content-Encoding` of the bytes, for example `gzip`, though the client requested none. Empty if the
             bytes are as stored. If `total` equals the size in the listing, the file is stored in this encoding.
@@ -283,12 +283,12 @@ class Store(Protocol):
             AlreadyExists: A file has this name, or the name of a directory above.
         """
 
-    def delete(self, path: RemotePath) -> None:
-        """Delete a file or an empty directory. It never deletes a directory that holds anything.
+    def delete(self, path: RemotePath, *, directory: bool = False) -> None:
+        """Delete a file or an empty directory, with `directory` only the latter; never a directory that holds anything.
 
         Raises:
             NotFound: Nothing has this name.
-            UsageError: The directory is not empty, or it is the root.
+            UsageError: The directory is not empty, it is the root, or a file has its name.
         """
 
     def delete_tree(self, path: RemotePath) -> None:

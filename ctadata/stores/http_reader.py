@@ -30,7 +30,7 @@ from ctadata.stores.base import Delivery, Sink, StopReading
 from ctadata.stores.path_errors import add_path
 from ctadata.stores.webdav.get_response import GetResponse, NoBytesReceived
 from ctadata.stores.webdav.mover import Mover
-from ctadata.versions import tags_differ
+from ctadata.versions import tag_of_time, tags_differ
 
 MAX_DOOR_REQUESTS = 4
 """How often one read asks the door for a mover. The caller handles what fails later."""
@@ -275,10 +275,10 @@ class HttpReader:
             total: The length of the whole file in bytes. None: the headers do not say.
 
         Raises:
-            Changed: The size or the ETag is not that of the last response.
+            Changed: The size or the ETag is not that of the last response. Without an ETag, `Last-Modified` counts.
         """
         headers = response.headers.values
-        etag = headers.get("etag")
+        etag = headers.get("etag") or tag_of_time(headers.get("last-modified"))
         if None not in (total, self._total) and total != self._total:
             raise Changed(f"{self._total} bytes, now {total}")
         if self._etag and tags_differ(etag, self._etag):

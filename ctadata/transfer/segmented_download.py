@@ -21,7 +21,7 @@ from ctadata.transfer.record_digests import stream_digest
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
 from ctadata.transfer.segments import ReceivedRange, Segment, Segments
 from ctadata.transfer.stream_limit import StreamLimit
-from ctadata.versions import can_prove_version, is_other_version, is_strong, tags_differ, tags_match
+from ctadata.versions import can_prove_version, is_from_server, is_other_version, is_strong, tags_differ, tags_match
 
 log = logging.getLogger(__name__)
 
@@ -260,11 +260,17 @@ class SegmentedDownload:
         return self.segments.invalidate()
 
     def _can_continue(self) -> bool:
-        """Return whether a further read can continue, and prove that it reads the same version.
+        """Return whether a further read can continue, and prove that it reads the same version."""
+        return self._has_ranges and self._proves_version(self._etag)
 
-        A digest, a strong tag, or the entry's mtime proves it.
+    def _proves_version(self, etag: str | None) -> bool:
+        """Return whether a digest, the tag of a further read, or without tags the entry proves that it is one version.
+
+        Beside a weak tag the entry's mtime proves nothing (RFC 9110 section 13.1.5).
         """
-        return self._has_ranges and (self._is_provable or bool(self.digests) or is_strong(self._etag))
+        if self.digests or not is_from_server(self._etag):
+            return bool(self.digests) or (self._is_provable and (is_strong(etag) or not is_from_server(etag)))
+        return tags_match(etag, self._etag)
 
     def _restart(self, newer: Entry | None = None) -> None:
         """End all streams and start at the first byte; with `newer`, if another version is to be fetched."""
@@ -299,8 +305,8 @@ class SegmentedDownload:
             raise Changed()
         if delivery.digests:
             self.digests = {**self.entry.checksums, **delivery.digests}
-        needs_tag = self.segments.received and not self._is_provable and not self.digests
-        if needs_tag and not tags_match(delivery.etag, self._etag):
+        if self.segments.received and not self._proves_version(delivery.etag):
+            self.alone = True
             raise Changed("nothing proves that this is the version of the first bytes")
         self._etag = delivery.etag or self._etag
         if delivery.entry is not None and delivery.entry.kept_mtime is not None:

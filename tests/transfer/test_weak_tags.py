@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from stores.clients import opened
-from stores.odd_server import Answer, OddServer
+from stores.odd_server import Answer, Asked, OddServer
 from transfer.trees import Recorder
 
 from ctadata.entries import Entry, Kind
@@ -152,6 +152,52 @@ def test_a_file_is_divided_only_if_its_version_can_be_proved(
     fetch(store, tmp_path, jobs=4)
     assert (tmp_path / "f").read_bytes() == CONTENT
     assert bool(ranges(server)[0]) is goes_on
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"Last-Modified": "Sun, 09 Sep 2001 01:46:40 GMT"}, {"Last-Modified": "Mon, 10 Sep 2001 01:46:40 GMT"}),
+        ({"ETag": '"1"'}, {}),
+        ({"ETag": '"1"'}, {"ETag": 'W/"1"'}),
+        ({"ETag": 'W/"1"'}, {"ETag": 'W/"1"'}),
+    ],
+)
+def test_an_old_mtime_in_the_listing_proves_nothing_beside_other_answers(
+    server: OddServer, store: Store, tmp_path: Path, first: dict[str, str], second: dict[str, str]
+) -> None:
+    end = len(CONTENT) - 1
+    at = end // 2 + 1
+    part = Answer(200, first, CONTENT[:at], length=len(CONTENT))
+    rest = Answer(206, {**second, "Content-Range": f"bytes {at}-{end}/{end + 1}"}, OTHER[at:])
+    asks_for_rest = first.get("ETag") != 'W/"1"'
+    server.answers["PROPFIND /f"] = [listed(CONTENT, "", OLD)]
+    server.answers["GET /f"] = [part, *[rest] * asks_for_rest, Answer(200, second, OTHER)]
+    fetch(store, tmp_path)
+    assert (tmp_path / "f").read_bytes() == OTHER
+    assert [bool(each) for each in ranges(server)] == [False, *[True] * asks_for_rest, False]
+
+
+def test_a_file_whose_reads_have_weak_tags_and_its_listing_none_comes_in_one_read(
+    server: OddServer, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 1000)
+    monkeypatch.setattr(store, "features", dataclasses.replace(store.features, parallel_reads=True))
+    server.answers["PROPFIND /f"] = [listed(CONTENT, "", OLD)]
+
+    def answer(asked: Asked) -> Answer:
+        wanted = asked.headers.get("Range")
+        if asked.method != "GET" or wanted is None:
+            return Answer(200, headers('W/"1"'), CONTENT) if asked.method == "GET" else next_answer(asked)
+        server.asked.append(asked)
+        start, stop = (int(each) for each in wanted.removeprefix("bytes=").split("-"))
+        said = {**headers('W/"1"'), "Content-Range": f"bytes {start}-{stop}/{len(CONTENT)}"}
+        return Answer(206, said, CONTENT[start : stop + 1])
+
+    next_answer = server.next_answer
+    monkeypatch.setattr(server, "next_answer", answer)
+    fetch(store, tmp_path, jobs=4)
+    assert (tmp_path / "f").read_bytes() == CONTENT
 
 
 def test_a_second_answer_without_the_first_ones_strong_tag_starts_again(

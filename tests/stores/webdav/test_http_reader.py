@@ -186,6 +186,23 @@ def test_a_file_that_changed_its_tag(server, store) -> None:
             reading.send(Basket(), 6, 8)
 
 
+def test_without_tags_the_modification_time_tells_versions_apart(server, store) -> None:
+    was, now = "Tue, 14 Nov 2023 22:13:20 GMT", "Tue, 14 Nov 2023 22:13:21 GMT"
+    server.answers["GET /a"] = [
+        part(0, 1, 10, **{"Last-Modified": was}),
+        part(2, 3, 10),
+        part(4, 5, 10, ETag='"1"', **{"Last-Modified": now}),
+        part(6, 7, 10, ETag='"1"', **{"Last-Modified": was}),
+    ]
+    with store.open(A) as reading:
+        assert [read(reading, i, i + 2) for i in (0, 2, 4, 6)] == [b"01", b"23", b"45", b"67"]
+    server.answers["GET /a"] = [part(0, 1, 10, **{"Last-Modified": at}) for at in (was, now)]
+    with store.open(A) as reading:
+        assert read(reading, 0, 2) == b"01"
+        with pytest.raises(Changed, match="changed while it was read"):
+            reading.send(Basket(), 0, 2)
+
+
 # --- digests
 
 
