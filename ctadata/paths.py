@@ -17,7 +17,12 @@ from ctadata.errors import NotFound, UsageError
 from ctadata.printable import escape_unprintable
 
 TEMPORARY_PREFIX = ".ctadata-"
-"""The beginning of the names of our temporary files, local and remote; listings hide these names."""
+"""The beginning of the names of our temporary files, local and remote."""
+
+_TEMPORARY = re.compile(
+    re.escape(TEMPORARY_PREFIX) + r"(?: (?:[^-]+-){4,5} [^-]+ | [^.]+ \.(?:part | journal | journal-new) )",
+    re.DOTALL | re.VERBOSE,
+)  # see `transfer.temp_names` and `transfer.local_dir`
 
 MAX_CHARACTERS = 4096
 """The longest path, or other value of a user, in characters: Linux's limit for a path."""
@@ -30,6 +35,11 @@ _USERINFO = re.compile(
 )  # also for a password with a slash, and for one slash in place of two
 _NO_NAMES = ("", ".", "..")
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # needs no encoding, as most names
+
+
+def is_temporary_name(name: str) -> bool:
+    """Return whether a name has the form of our temporary files, which listings hide."""
+    return name.startswith(TEMPORARY_PREFIX) and bool(_TEMPORARY.fullmatch(name))
 
 
 def missing_file_error(path: str) -> NotFound:
@@ -76,8 +86,8 @@ class RemotePath:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether it is one of our temporary files, which listings hide."""
-        return bool(self.parts) and self.parts[-1].startswith(TEMPORARY_PREFIX)
+        """Whether it has the name of one of our temporary files, which listings hide."""
+        return bool(self.parts) and is_temporary_name(self.parts[-1])
 
     def __truediv__(self, name: str) -> RemotePath:
         """Return the path of an entry of this collection."""

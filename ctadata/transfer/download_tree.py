@@ -12,7 +12,7 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.local_names import check_local_name
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import TEMPORARY_PREFIX, RemotePath
+from ctadata.paths import RemotePath, is_temporary_name
 from ctadata.printable import escape_unprintable
 from ctadata.shards import Division
 from ctadata.stores.channel import for_each
@@ -229,7 +229,7 @@ def _expand_collection(
 
     def take(entry: Entry) -> None:
         name = entry.path.parts[-1]
-        if name.startswith(TEMPORARY_PREFIX):
+        if is_temporary_name(name):
             return
         if extraneous:
             names.add(name)

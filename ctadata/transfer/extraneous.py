@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NotDeleted, Unnameable
-from ctadata.paths import TEMPORARY_PREFIX, RemotePath
+from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.local_entries import Look
 from ctadata.transfer.run import Run
@@ -119,7 +119,7 @@ class ExtraneousNames(abc.ABC):
     def _deletable(self, item: Extraneous) -> Generator[Extraneous, None, bool]:
         """Yield the names to delete, the deepest first; return whether nothing of `item` is kept."""
         filters = self.run.rules.filters
-        if item.remote.name.startswith(TEMPORARY_PREFIX):
+        if item.remote.is_temporary:
             return False
         if item.directory:
             if item.below is None:
@@ -147,7 +147,7 @@ class ExtraneousNames(abc.ABC):
 
     def _look_below(self, item: Extraneous) -> Extraneous:
         """Return a name with its contents."""
-        if not item.directory or item.remote.name.startswith(TEMPORARY_PREFIX):
+        if not item.directory or item.remote.is_temporary:
             return item
         below = self._entries_below(item) if self.run.rules.filters.enters(item.inside) else None
         return replace(item, below=None if below is None else [self._look_below(each) for each in below])

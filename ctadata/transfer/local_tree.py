@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
-from ctadata.paths import TEMPORARY_PREFIX, RemotePath
+from ctadata.paths import RemotePath, is_temporary_name
 from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import Run
@@ -83,7 +83,7 @@ def read_directory(run: Run, source: UploadSource) -> Contents:
                 run.end(Outcome(State.PASSED, source.target / name, local, why=RECEIPT))
             elif is_directory:
                 contents.folders.append((local, name))
-            elif not name.startswith(TEMPORARY_PREFIX):
+            elif not is_temporary_name(name):
                 contents.files.append((local, name))
     return contents
 

@@ -7,7 +7,7 @@ from transfer.trees import Content
 from ctadata.namespace.globs import glob
 from ctadata.paths import RemotePath
 
-FILES = ["run_1/a.h5", "run_1/b.txt", "run_1/log/a.h5", "run_2/a.h5", "run_2/.ctadata-x", "other/a.h5", "a.h5"]
+FILES = ["run_1/a.h5", "run_1/b.txt", "run_1/log/a.h5", "run_2/a.h5", "run_2/.ctadata-a-b-1-1-c", "other/a.h5", "a.h5"]
 
 
 @pytest.fixture

@@ -166,9 +166,9 @@ class TestDown:
         ]
 
     def test_a_part_of_another_run_and_its_directory_stay(self, store, here):
-        add_here(here, "more/.ctadata-0123.part.x", "more/extra")
+        add_here(here, "more/.ctadata-0123.part", "more/.ctadata-mine", "more/extra")
         down(store, here, Deletion(yes))
-        assert sorted(shape(here / "more")) == [".ctadata-0123.part.x"]
+        assert sorted(shape(here / "more")) == [".ctadata-0123.part"]
 
 
 class TestUp:
