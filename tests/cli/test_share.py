@@ -102,7 +102,7 @@ def test_a_link_cannot_outlive_the_login(at_box, box, place):
 
 
 READS, FROM, ENDED = "activity:DOWNLOAD,LIST,READ_METADATA", "ip:192.0.2.0/24", "before:2000-01-01T00:00:00.123456789Z"
-SOON = f"before:{datetime.now(UTC) + timedelta(minutes=30):%Y-%m-%dT%H:%M:%S.%f}000Z"
+SOON = f"before:{datetime.now(UTC) + timedelta(days=6):%Y-%m-%dT%H:%M:%S.%f}000Z"
 
 
 def share_given(at_box, box, place, given, code):
@@ -110,7 +110,7 @@ def share_given(at_box, box, place, given, code):
     rule = box.faults.add(
         "door", "POST", f"/{place}", faults.Status(200, "OK", json.dumps({"macaroon": given}).encode())
     )
-    ended = at_box("share", "--ip", "192.0.2.0/24", place, check=code)
+    ended = at_box("share", "--expires", "7d", "--ip", "192.0.2.0/24", place, check=code)
     rule.remove()
     return ended
 
@@ -181,7 +181,7 @@ def test_the_macaroon_of_a_user_who_may_see_one_tree_is_limited_to_the_path(at_b
     box.forget_seen()
     given = [faults.Status(200, "OK", body) for body in answers]
     rules = [box.faults.add("door", "POST", f"/{place}", each, skip=i, times=1) for i, each in enumerate(given)]
-    ended = at_box("share", "--ip", "192.0.2.0/24", place, check=0)
+    ended = at_box("share", "--expires", "7d", "--ip", "192.0.2.0/24", place, check=0)
     for rule in rules:
         rule.remove()
     assert ended.out.endswith(f"?authz={narrow}\n")
