@@ -40,7 +40,7 @@ class MovedFiles:
         self._run = run
         self._trial = Lock()
 
-    def find_version(self, before: Entry, target: RemotePath) -> Version | None:
+    def find_version(self, before: Entry, target: RemotePath, replaced: Entry | None = None) -> Version | None:
         """Return the version of a moved file that listings show; None if these may be the bytes of another client.
 
         No request is sent if files keep their versions.
@@ -48,9 +48,10 @@ class MovedFiles:
         Args:
             before: The entry of the file before the move.
             target: Its name after the move.
+            replaced: The file that had this name before; None if there was none, or it is not known.
 
         Raises:
-            IntegrityError: There is no such file, or it has another size.
+            IntegrityError: There is no such file, it has another size, or the replaced file is still there.
         """
         if before.size is None:
             return None
@@ -71,6 +72,10 @@ class MovedFiles:
         if _is_same(before, now):
             self.keep_version = self.keep_version is not False
             return remote_version(now)
+        if replaced is not None and now.mtime not in (None, before.mtime) and _is_same(replaced, now):
+            self._run.discard(before.path)
+            what = "the server confirmed the move, and the file that it was to replace has not changed"
+            raise IntegrityError(what, path=str(target))
         with self._trial:
             if self.keep_version is None:
                 self.keep_version = _try_move(self._run, target.parent)

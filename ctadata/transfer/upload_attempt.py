@@ -87,11 +87,14 @@ class UploadAttempts:
         digest, retries = self.sent or self.source.digest, max(0, self.tries - 1)
         return dataclasses.replace(outcome, verified=self.verified, digest=digest, etag=self.etag, retries=retries)
 
-    def version(self) -> Version | None:
+    def version(self, replaced: Entry | None) -> Version | None:
         """Return the version of the stored file that listings will show; None if that is unknown.
 
+        Args:
+            replaced: The file that had the target's name before; None if there was none.
+
         Raises:
-            IntegrityError: The file is not there, or has another size.
+            IntegrityError: The file is not there, or has another size, or the replaced one is still there.
         """
         store = self.run.store
         if store.features.lists_checksums:  # with the mtime, they tell this file from others
@@ -100,7 +103,7 @@ class UploadAttempts:
             return self.source.size, None, self.etag
         stored = self.stored
         if stored is not None and stored.path != self.target:
-            return self.run.stored.moved.find_version(stored, self.target)
+            return self.run.stored.moved.find_version(stored, self.target, replaced)
         if stored is None and not (store.features.can_move and self.rights.may_move):
             with contextlib.suppress(CtadataError):
                 stored = store.info(self.target)

@@ -126,7 +126,7 @@ def upload_open_file(
     state, why = UNMOVED.get(step, (State.DONE, ""))
     outcome = Outcome(state, target, local, status.st_size, time.monotonic() - began, why=why)
     if upload is not None and state is State.DONE:
-        outcome, version = upload.add_proof(outcome), upload.version()
+        outcome, version = upload.add_proof(outcome), upload.version(existing)
         if pair is not None and pair.writes and version is not None:
             pair.save(file.settled_version(), version, record_digests(outcome.digest, upload.source.digests))
         return outcome

@@ -187,6 +187,19 @@ def test_a_file_whose_size_is_not_stated_is_done_and_has_no_record(dav, code_at_
     assert dav.methods().count("PUT") == 2
 
 
+@pytest.mark.parametrize("command", [("put", "b.dat", "/run/b.dat"), ("put", "-r", "tree/", "/run")])
+def test_a_confirmed_move_that_replaces_nothing_is_an_error(dav, code_at_dav, command):
+    dav.put("/run/b.dat", b"another")
+    dav.nodes["/run/b.dat"].mtime -= 100
+    dav.idle["MOVE"] = (201, b"")
+    Path("tree").mkdir()
+    for name in ("b.dat", "tree/b.dat"):
+        Path(name).write_bytes(b"content")
+    for _ in range(2):
+        assert code_at_dav(*command) == 7
+    assert [path for path in dav.nodes if ".ctadata-" in path] == []
+
+
 def as_directory(file):
     file.unlink()
     file.mkdir()
