@@ -101,6 +101,10 @@ class UsageError(CtadataError):
     exit_code = 2
 
 
+class NoDirectory(UsageError, NotADirectoryError):
+    """What is named as a directory is a file. Scripts of 0.6 and 0.7 catch its base classes."""
+
+
 class ConfigError(UsageError):
     """A profile, a settings file or a variable of the environment is wrong or missing."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import profile_names
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched, Unsupported, UsageError
+from ctadata.errors import CtadataError, Forbidden, NoDirectory, NotFound, NothingMatched, Unsupported, UsageError
 from ctadata.namespace.filters import Filters, is_pattern
 from ctadata.namespace.globs import catch_incomplete, find_matches
 from ctadata.namespace.listing import list_children, list_tree
@@ -148,11 +148,15 @@ class PathLookup:
 
         Raises:
             NotFound: Nothing has this path, and it is no pattern.
+            NoDirectory: The path ends with a slash, and is a file.
             NothingMatched: Nothing matches the pattern. A pattern that ends with a slash matches only collections.
             Incomplete: Some collections could not be listed.
         """
         if self.raw_keys or self.is_literal or not is_pattern(text):
-            return [self.info(text)]
+            entry = self.info(text)
+            if text.endswith("/") and not entry.is_directory and not self.raw_keys:
+                raise NoDirectory("it is a file, not a directory", path=escape_unprintable(text))
+            return [entry]
         if matches := find_matches(self.store, self.resolve(text), threads=WALKERS, directories=text.endswith("/")):
             return matches
         raise NothingMatched("nothing matches this pattern", path=escape_unprintable(text))
@@ -206,7 +210,7 @@ class PathLookup:
         try:
             first = next(entries, None)
         except (NotFound, UsageError, Unsupported, Forbidden):  # a file, or a name that may be at home
-            entry = self.info(text)
+            [entry] = self.find(text)
             if entry.is_directory:
                 raise
             yield entry
@@ -314,10 +318,7 @@ class PathLookup:
         self.store = self.raw_keys = raw_keys(self.store, self.profile)
 
     def use_version(self, version: str) -> None:
-        """Let all further paths mean one version of an S3 object.
-
-        Args:
-            version: The id of the version.
+        """Let all further paths mean one version, by its id, of an S3 object.
 
         Raises:
             Unsupported: The store is not S3.

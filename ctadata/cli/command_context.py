@@ -159,24 +159,6 @@ def collect_failures(item: object) -> Iterator[Callable[[CtadataError], object]]
         raise PartialFailure(failures, [item])
 
 
-def find_entries(session: Session, text: str) -> list[Entry]:
-    """Return the entries that an argument names.
-
-    Args:
-        session: The session.
-        text: A path or a pattern; with a slash at its end it names a directory.
-
-    Raises:
-        NotFound: The path does not exist.
-        NothingMatched: No name matches the pattern.
-        UsageError: The text ends with a slash, and the path is a file.
-    """
-    entries = session.find(text)
-    if text.endswith("/") and not entries[0].is_directory and session.raw_keys is None:
-        raise UsageError("it is a file, not a directory", path=text)
-    return entries
-
-
 def find_all(session: Session, texts: Iterable[str]) -> Iterator[Entry | CtadataError]:
     """Yield the entries that the arguments name, and the error of each argument that names none.
 
@@ -186,7 +168,7 @@ def find_all(session: Session, texts: Iterable[str]) -> Iterator[Entry | Ctadata
     """
     for text in texts:
         try:
-            yield from find_entries(session, text)
+            yield from session.find(text)
         except (Stopped, LoginNeeded):
             raise
         except Incomplete as error:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from ctadata.direct.client import APIClient, PathText, one_path
-from ctadata.errors import NotFound, NothingMatched
+from ctadata.errors import NoDirectory, NotFound, NothingMatched
 from ctadata.listed_paths import Listed, Listing
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def exists(path: PathText, *, dev_instance: bool = False) -> bool:
     with APIClient(dev_instance).session() as session:
         try:
             return bool(session.find(one_path(path)))
-        except (NotFound, NothingMatched):
+        except (NoDirectory, NotFound, NothingMatched):
             return False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypedDict
 
-from ctadata.errors import NotFound, PartialFailure, UsageError
+from ctadata.errors import NoDirectory, NotFound, PartialFailure
 from ctadata.printable import escape_unprintable
 from ctadata.transfer.report import Outcome, Reporter, Summary
 
@@ -78,10 +78,6 @@ def collect_results(reporters: AbstractContextManager[Reporter]) -> Iterator[Col
 
 class NoSuchDirectory(NotFound, NotADirectoryError, FileExistsError):
     """The local directory is missing. Scripts of 0.6 and 0.7 catch its base classes."""
-
-
-class NoDirectory(UsageError, NotADirectoryError):
-    """The local path is a file. Scripts of 0.6 and 0.7 catch its base classes."""
 
 
 def contents_path(directory: str | os.PathLike[str]) -> str:

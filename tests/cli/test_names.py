@@ -326,6 +326,27 @@ class TestRm:
         assert box.files.exists("/lst/elsewhere/a")
 
 
+@pytest.mark.parametrize("command", ["cat", "get", "list", "stat", "rm", "exists", "find", "checksum"])
+def test_a_slash_at_the_end_names_no_file(run, box, tree, tmp_path, monkeypatch, command):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    ended = run(command, f"{tree}/a.fits/", check=3 if command == "exists" else 2)
+    assert ended.raw == b""
+    assert command == "exists" or "it is a file, not a directory" in ended.err
+    assert list(Path().iterdir()) == []
+    assert box.files.exists(f"/{tree}/a.fits")
+
+
+def test_only_the_whole_form_of_a_temporary_name_is_hidden(run, box, tree, tmp_path):
+    box.files.put(f"/{tree}/run1/.ctadata-x", b"a file of a user")
+    box.files.put(f"/{tree}/run1/.ctadata-a-b-1-1-c", b"on its way")
+    assert run("list", f"{tree}/run1").lines == [f"{tree}/run1/.ctadata-x", f"{tree}/run1/b.h5", f"{tree}/run1/log/"]
+    run("get", "-r", f"{tree}/run1/", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".ctadata-x", "b.h5", "log"]
+    run("put", "-r", f"{tmp_path}/out/", f"/{tree}/back")
+    assert box.files.exists(f"/{tree}/back/.ctadata-x")
+
+
 class TestRmdir:
     def test_rmdir_deletes_only_empty_directories(self, run, box, tree):
         run("mkdir", f"{tree}/empty")
@@ -340,6 +361,19 @@ class TestRmdir:
         assert "not empty" in run("rmdir", f"{tree}/run1", check=2).err
         rule.remove()
         assert box.files.exists(f"/{tree}/run1/b.h5")
+
+    @pytest.mark.parametrize("looks", range(3))
+    def test_a_file_that_has_taken_the_name_meanwhile_stays(self, run, box, tree, looks):
+        path = f"/{tree}/empty"
+        box.files.mkdir(path)
+
+        def replace() -> None:
+            box.files.remove(path)
+            box.files.put(path, CONTENT)
+
+        box.faults.add("door", "PROPFIND", f"{path}*", faults.Meanwhile(replace), times=1, skip=looks)
+        assert "a file, not a directory" in run("rmdir", path, check=2).err
+        assert box.files.exists(path)
 
     def test_home_stays(self, run):
         assert "is never deleted or moved" in run("rmdir", "home:", check=2).err

@@ -51,7 +51,7 @@ def cat(
                 raise typer.Exit(summary.exit_code)
         else:
             for text in paths:
-                for entry in command_context.find_entries(context.session, text):
+                for entry in context.session.find(text):
                     start, stop = _bounds(range_, entry)
                     stream_range_to(context.session.store, entry, start, stop, out.write)
         if stdout_is_terminal():

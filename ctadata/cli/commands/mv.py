@@ -51,7 +51,7 @@ def mv(
     *sources, target = paths or []
     with command_context.open_context(ctx, token_file, literal=literal) as context:
         session = context.session
-        entries = [entry for text in sources for entry in command_context.find_entries(session, text)]
+        entries = [entry for text in sources for entry in session.find(text)]
         path = session.resolve(target)
         todo = plan_renames(session.store, entries, path, into=target.endswith("/") or path.parts == ())
         command_context.refuse_home(session, entries)

@@ -11,7 +11,7 @@ from ctadata.cli import command_context, options, transfer_options
 from ctadata.cli.entry_lines import entry_as_json, short_line
 from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.entries import Entry
-from ctadata.errors import NotFound, NothingMatched
+from ctadata.errors import NoDirectory, NotFound, NothingMatched
 from ctadata.namespace.digests import get_digests
 from ctadata.printable import escape_unprintable
 from ctadata.progress import units
@@ -120,6 +120,6 @@ def exists(
 
 def _is_there(context: command_context.CommandContext, text: str) -> bool:
     try:
-        return any(entry.is_directory or not text.endswith("/") for entry in context.session.find(text))
-    except (NotFound, NothingMatched):
+        return bool(context.session.find(text))
+    except (NotFound, NothingMatched, NoDirectory):
         return False
