@@ -103,13 +103,15 @@ def _environment_sources(env: Mapping[str, str]) -> tuple[TokenSource, ...]:
 
 
 def _file_source(path: Path, name: str, *, named: bool = False) -> TokenSource:
-    """Return the source of a file. A file that the user named may be a symlink, and its absence is an error."""
+    """Return the source of a file. One that the user named may be a symlink, and is an error if it holds no token."""
 
     def read() -> Token | None:
         text = read_discovered(path, follow=named)
-        if text is None and named:
-            raise LocalError("the file does not exist")
-        return Token.parse(text) if text and text.strip(WHITESPACE) else None
+        if text and text.strip(WHITESPACE):
+            return Token.parse(text)
+        if named:
+            raise LocalError("the file does not exist" if text is None else "the file is empty")
+        return None
 
     return TokenSource(name, read, path, "outside")
 
