@@ -689,3 +689,19 @@ def test_after_ctrl_c_the_same_command_continues_a_large_upload(site, options):
     assert set(parts_of(site)) == set(range(1, 13)) - arrived
     assert content_of(site, "d/a") == content
     assert "Uploads" not in site.client.list_multipart_uploads(Bucket=site.bucket)
+
+
+@pytest.mark.parametrize("number", [0, -1, 10_001])
+def test_a_part_with_an_impossible_number_is_none_of_this_file(site, number):
+    """The unfinished upload that has such a part is not continued, and stays."""
+    Path("a").write_bytes(CONTENT)
+    upload = site.client.create_multipart_upload(Bucket=site.bucket, Key="a")["UploadId"]
+    md5, now = hashlib.md5(CONTENT[:PART]).hexdigest(), datetime.now(UTC).isoformat()
+    part = f"<PartNumber>{number}</PartNumber><Size>{PART}</Size><ETag>{md5}</ETag><LastModified>{now}</LastModified>"
+    body = f"<ListPartsResult><Part>{part}</Part></ListPartsResult>".encode()
+    site.stub.answer("GET", "uploadId", 200, body=body)
+    site("put", "a", f"s3://{site.bucket}/", check=0)
+    assert parts_of(site) == [1, 2, 3]
+    assert content_of(site, "a") == CONTENT
+    left = site.client.list_multipart_uploads(Bucket=site.bucket)["Uploads"]
+    assert [each["UploadId"] for each in left] == [upload]

@@ -51,7 +51,7 @@ class UnfinishedUpload:
         """Return whether there are parts, and all have the size of a part of the source, `size` bytes or the rest."""
         count = -(-source.size // size)
         return bool(self.stored) and all(
-            number <= count and part.size == min(size, source.size - (number - 1) * size)
+            1 <= number <= count and part.size == min(size, source.size - (number - 1) * size)
             for number, part in self.stored.items()
         )
 
