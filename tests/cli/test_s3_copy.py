@@ -99,6 +99,17 @@ def test_a_file_that_another_client_writes_over_the_copy_stays(at_s3, moto_s3, s
     assert keys(moto_s3, bucket) == ["new", "old"]
 
 
+@pytest.mark.parametrize("command", ["mv", "copy"])
+def test_a_file_that_is_replaced_while_it_is_copied_is_named(at_s3, moto_s3, stub, command):
+    bucket, client = moto_s3.bucket(), moto_s3.client()
+    client.put_object(Bucket=bucket, Key="old", Body=b"ours")
+    stub.answer("PUT", "/new", 412, "PreconditionFailed")
+    failed = at_s3(command, f"st:{bucket}/old", f"st:{bucket}/new", check=5)
+    assert f"the file changed while it was read: s3://{bucket}/old has another version" in failed.err
+    assert len(stub.requests("PUT")) == 1
+    assert keys(moto_s3, bucket) == ["old"]
+
+
 def test_a_directory_is_renamed(at_s3, moto_s3, stub):
     bucket = moto_s3.bucket()
     for key in ("old/x", "old/sub/y"):

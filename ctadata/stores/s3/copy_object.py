@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from ctadata.checksums import OF_PARTS, etag_digests
 from ctadata.errors import (
+    AlreadyExists,
+    Changed,
     CtadataError,
     LoginNeeded,
     NotFound,
@@ -25,7 +27,7 @@ from ctadata.errors import (
 )
 from ctadata.fibers import run_in_thread
 from ctadata.http.messages import NO_HEADERS, Headers, Response
-from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.address import Name, s3_address
 from ctadata.stores.s3.alias import REDIRECT
 from ctadata.stores.s3.condition import IF_FREE
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
@@ -92,6 +94,7 @@ def copy_object(connection: Connection, source: Name, target: Name, options: Cop
     Raises:
         NotFound: There is no such object.
         AlreadyExists: With `options.new`, an object has the new name.
+        Changed: The object has been replaced since it was looked at.
         IntegrityError: The copy differs. A new copy is deleted again.
         ServerTrouble: The server did not confirm the copy, or the object of the new name is not the confirmed one.
         CtadataError: The server refuses the copy.
@@ -166,11 +169,11 @@ class _Copying:
         try:
             tags = run_in_thread(lambda: self._copy_ranges(upload, ranges, stored))
             tag = join_parts(self.connection, self.target, upload, dict(enumerate(tags, 1)), new=self.options.new)
-        except CONTINUED as error:
-            if isinstance(error, Stopped):
-                error.hint = PARTS_STAY
-            raise
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, CONTINUED) and not isinstance(error, Changed):
+                if isinstance(error, Stopped):
+                    error.hint = PARTS_STAY
+                raise
             self.connection.clean_up(functools.partial(abort_upload, self.connection, self.target, upload))
             journal.delete()
             raise
@@ -246,10 +249,18 @@ class _Copying:
         `rclone serve s3` confirms a copy of an object onto itself without a tag.
 
         Raises:
+            AlreadyExists: The new name is taken.
+            Changed: The server does not have the version of the source that was looked at.
             ServerTrouble: The answer confirms no copy, whatever its status is.
         """
         try:
             response = self._send("PUT", query, headers)
+        except AlreadyExists as error:
+            if error.status != 412:
+                raise
+            if headers.keys() & IF_FREE.keys():
+                refuse_existing(self.connection, self.target)
+            raise self._source_changed() from error
         except CtadataError as error:
             if not (headers.keys() & IF_FREE.keys() and self.connection.quirks.may_be_refusal(error)):
                 raise
@@ -260,6 +271,12 @@ class _Copying:
         if xml_root(response.body) not in CONFIRMATIONS or (needs_tag and not opaque_tag(tag)):
             raise ServerTrouble(f"the server has not confirmed the copy: its answer {response.status} has no tag")
         return tag
+
+    def _source_changed(self) -> Changed:
+        """Return the error about another version, which the caller has not seen, and so must not get."""
+        error = Changed(f"{s3_address(self.source.bucket, self.source.key)} has another version tag")
+        error.retryable = False
+        return error
 
     def _send(self, method: str, query: str, headers: Mapping[str, str]) -> Response:
         """Send a request without a body, and return its answer; a failure may come with the status 200.

@@ -12,7 +12,7 @@ import pytest
 from servers import s3_quirks
 from stores.s3.connections import FixedKey, StubbedServer, opened_s3
 
-from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, LoginNeeded, ServerTrouble, Stopped
+from ctadata.errors import AlreadyExists, Changed, Forbidden, IntegrityError, LoginNeeded, ServerTrouble, Stopped
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.copy_object import CopyOptions, copy_object
@@ -108,6 +108,21 @@ def test_a_failed_part_leaves_no_upload_and_no_object(at_moto):
     at_moto.stub.answer("PUT", "partNumber=2", 403, "AccessDenied")
     with pytest.raises(Forbidden):
         copy_object(at_moto.store.connection, Name(bucket, "a"), Name(bucket, "copied"), CopyOptions(single_limit=PART))
+    assert "Uploads" not in at_moto.client.list_multipart_uploads(Bucket=bucket)
+    assert [each["Key"] for each in at_moto.client.list_objects_v2(Bucket=bucket)["Contents"]] == ["a"]
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new", "replaced"])
+@pytest.mark.parametrize("asked", ["partNumber=2", "/copied"], ids=["in parts", "at once"])
+def test_a_source_that_is_replaced_meanwhile_is_not_copied(at_moto, asked, new):
+    """The server refuses the version that was looked at; no part stays, because it is of no use."""
+    bucket = at_moto.bucket()
+    put_in_parts(at_moto, bucket, "a", random.Random(1).randbytes(2 * PART))
+    at_moto.stub.answer("PUT", asked, 412, "PreconditionFailed")
+    options = CopyOptions(new=new, single_limit=PART if "part" in asked else 2 * PART)
+    with pytest.raises(Changed, match=f"s3://{bucket}/a has another version") as changed:
+        copy_object(at_moto.store.connection, Name(bucket, "a"), Name(bucket, "copied"), options)
+    assert not changed.value.retryable
     assert "Uploads" not in at_moto.client.list_multipart_uploads(Bucket=bucket)
     assert [each["Key"] for each in at_moto.client.list_objects_v2(Bucket=bucket)["Contents"]] == ["a"]
 
