@@ -705,3 +705,95 @@ def test_a_part_with_an_impossible_number_is_none_of_this_file(site, number):
     assert content_of(site, "a") == CONTENT
     left = site.client.list_multipart_uploads(Bucket=site.bucket)["Uploads"]
     assert [each["UploadId"] for each in left] == [upload]
+
+
+def joined(tag: str) -> bytes:
+    """An answer that says that the parts are joined to an object with this tag; Ceph's tag is empty."""
+    root = "CompleteMultipartUploadResult"
+    return f"<{root}><Bucket>b</Bucket><Key>a</Key><ETag>{tag}</ETag></{root}>".encode()
+
+
+MD5S = b"".join(hashlib.md5(CONTENT[start : start + PART]).digest() for start in range(0, len(CONTENT), PART))
+LIES = {"right": f'"{hashlib.md5(MD5S).hexdigest()}-3"', "of parts": f'"{"0" * 32}-3"', "other": "other", "empty": ""}
+
+
+@pytest.mark.parametrize("tag", LIES.values(), ids=LIES)
+@pytest.mark.parametrize("old", [CONTENT[::-1], None], ids=["replaced", "new"])
+@pytest.mark.parametrize("encrypted", [True, False], ids=["encrypted", "plain"])
+def test_parts_that_are_not_joined_are_no_file_whatever_the_answer_says(site, tag, old, encrypted):
+    """The object that has the name has the size of the file; the server still has the parts, and the next run joins."""
+    if encrypted:
+        s3_quirks.encrypt_with_kms(site.stub)
+    if old:
+        site.client.put_object(Bucket=site.bucket, Key="a", Body=old)
+    Path("a").write_bytes(CONTENT)
+    fault = site.stub.answer("POST", "uploadId", 200, body=joined(tag))
+    failed = site("put", "--receipt", "r.jsonl", "a", f"s3://{site.bucket}/", check=5)
+    assert "joined the parts, and still has them" in failed.err
+    assert json.loads(Path("r.jsonl").read_text().splitlines()[-1])["state"] == "failed"
+    assert not old or content_of(site, "a") == old
+    fault.times = 0
+    site.stub.asked.clear()
+    site("put", "a", f"s3://{site.bucket}/", check=0)
+    assert parts_of(site) == []
+    assert content_of(site, "a") == CONTENT
+
+
+ANSWERS = [{}, {"ETag": '"other"'}, {"ETag": f'"{"0" * 32}"'}]
+
+
+@pytest.mark.parametrize("headers", ANSWERS, ids=["no tag", "other tag", "other md5"])
+def test_an_object_that_is_not_stored_is_no_file_whatever_the_answer_says(site, headers):
+    site.client.put_object(Bucket=site.bucket, Key="a", Body=b"theirs")
+    Path("a").write_bytes(b"mine  ")
+    fault = site.stub.answer("PUT", "/a", 200, headers=headers, body=b"<html></html>")
+    assert "not confirmed the upload" in site("put", "a", f"s3://{site.bucket}/", check=5).err
+    assert content_of(site, "a") == b"theirs"
+    fault.passed_on = True
+    site.client.delete_object(Bucket=site.bucket, Key="a")
+    site("put", "a", f"s3://{site.bucket}/", check=0)
+    assert content_of(site, "a") == b"mine  "
+    assert "1 file skipped" in site("put", "a", f"s3://{site.bucket}/", check=0).err
+
+
+@pytest.mark.parametrize("tag", ["", f'"{"0" * 32}-3"'], ids=["empty", "kept nowhere"])
+def test_what_another_client_writes_over_joined_parts_is_not_this_file(site, tag):
+    Path("a").write_bytes(CONTENT)
+    theirs = CONTENT[::-1]
+    s3_quirks.call_after(
+        site.stub, "POST", "uploadId", lambda: site.client.put_object(Bucket=site.bucket, Key="a", Body=theirs)
+    )
+    site.stub.answer("POST", "uploadId", 200, body=joined(tag), passed_on=True, times=1)
+    site("put", "a", f"s3://{site.bucket}/", check=0)
+    assert content_of(site, "a") == theirs
+    site("put", "a", f"s3://{site.bucket}/", check=0)
+    assert content_of(site, "a") == CONTENT
+
+
+@pytest.mark.parametrize("dropped", [(), ("x-amz-meta-ctadata-part-size", "x-amz-meta-mtime")], ids=["kept", "dropped"])
+def test_a_server_whose_answer_and_object_have_other_tags_is_believed(site, dropped):
+    """`rclone serve s3` keeps the metadata; a server may keep none."""
+
+    def change(asked, answer):
+        status, headers, body = answer
+        if asked.method != "HEAD":
+            return answer
+        return status, [(name, '"third"' if name.lower() == "etag" else value) for name, value in headers], body
+
+    s3_quirks.alter(site.stub, change)
+    s3_quirks.drop_headers(site.stub, *dropped)
+    Path("a").write_bytes(CONTENT)
+    site.stub.answer("POST", "uploadId", 200, body=joined("other"), passed_on=True)
+    site("put", "a", f"s3://{site.bucket}/", check=0)
+    assert content_of(site, "a") == CONTENT
+    assert len(site.stub.requests("GET", "uploadId")) == 1
+
+
+@pytest.mark.parametrize("encrypted", [True, False], ids=["encrypted", "plain"])
+def test_a_large_upload_that_is_joined_costs_one_look_at_the_object(site, encrypted):
+    if encrypted:
+        s3_quirks.encrypt_with_kms(site.stub)
+    site.client.put_object(Bucket=site.bucket, Key="d/a", Body=CONTENT[::-1])
+    Path("a").write_bytes(CONTENT)
+    site("put", "a", f"s3://{site.bucket}/d/a", check=0)
+    assert site.stub.requests("GET", "uploadId") == []

@@ -1,7 +1,8 @@
 """One unfinished upload in parts: send a part and compare its tag, join the parts, abort.
 
 The MD5 of each part proves what the server has: as the tag of its answer where that is an MD5, else as a Content-MD5
-that the server compares.
+that the server compares. The tag of the finished object proves that the parts are joined; if it is another one, only a
+server that lists the parts no more has joined them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.body_digests import HashingSource, fingerprint
 from ctadata.stores.s3.connection import UNSIGNED, Connection
-from ctadata.stores.s3.unfinished_uploads import StoredPart, abort_upload, join_parts
+from ctadata.stores.s3.unfinished_uploads import StoredPart, abort_upload, join_parts, list_parts
+from ctadata.versions import opaque_tag
 
 
 class TagsAreOpaque(Exception):
@@ -100,38 +102,70 @@ class PartsUpload:
         return etag
 
     def complete(self, *, new: bool) -> Written:
-        """Make the server join the parts, and compare the object's tag with the MD5s."""
+        """Make the server join the parts, and compare the object's tag with the MD5s.
+
+        Raises:
+            AlreadyExists: With `new`, an object has this name.
+            ServerTrouble: The server has not joined the parts, whatever its answer was.
+        """
         md5_of_md5s = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
         digest, algorithm = f"{md5_of_md5s.hexdigest()}-{len(self.tags)}", parts_algorithm("md5", self.size)
         expected = f'"{digest}"'
         try:
             etag = join_parts(self.connection, self.name, self.id, self.tags, new=new)
-            final_etag = self._find_tag() or etag
         except (TemporaryError, TimedOut, NotFound):
-            headers = self._head()
-            etag = final_etag = headers.get("ETag")
+            headers = self._head() or Headers()
+            etag = found = headers.get("ETag")
             if etag != expected and not (self.whole_md5 and self._is_described_in(headers)):
                 raise  # else the parts are joined, and only the answer was lost
-        checked = algorithm if expected in (etag, final_etag) else ""
-        sent = f"md5:{self.whole_md5.hex()}" if self.whole_md5 else f"{algorithm}:{digest}"
-        return Written(etag=final_etag, checked=checked, sent=sent)
+        else:
+            found = self._find_tag(expected)
+        checked = algorithm if expected in (etag, found) else ""
+        if self.whole_md5:
+            return Written(etag=found or etag, checked=checked, sent=f"md5:{self.whole_md5.hex()}")
+        # without a tag, the object that another client has written meanwhile would count as this one
+        return Written(etag=found or etag or expected, checked=checked, sent=f"{algorithm}:{digest}")
 
-    def _find_tag(self) -> str | None:
+    def _find_tag(self, expected: str) -> str | None:
         """Return the tag of the finished object; None if the object may be another one.
 
         Ceph's answer to the completion has an empty tag, and the tag in that of `rclone serve s3` is not kept.
+
+        Args:
+            expected: The tag that is made of the MD5s of the parts.
+
+        Raises:
+            ServerTrouble: The object is another one, and the server still has the parts.
         """
         headers = self._head()
-        return headers.get("ETag") if self._is_described_in(headers) else None
+        if headers is None:
+            return None
+        tag, is_described = headers.get("ETag"), self._is_described_in(headers)
+        is_expected = opaque_tag(tag) == opaque_tag(expected)
+        if not (is_expected or (self.whole_md5 and is_described)) and self._has_parts():
+            error = ServerTrouble("the server has confirmed that it has joined the parts, and still has them")
+            error.retryable = not tag  # another attempt would replace what may be another client's object
+            raise error
+        return tag if is_expected or is_described else None
+
+    def _has_parts(self) -> bool:
+        """Return whether the upload has not ended: the server lists parts of it."""
+        with contextlib.suppress(CtadataError):
+            return any(True for _ in list_parts(self.connection, self.name, self.id))
+        return False
 
     def _is_described_in(self, headers: Headers) -> bool:
         """Return whether headers of a HEAD may be of the object that this upload makes, by its metadata."""
         return all(headers.get(name) == value for name, value in self.metadata.items())
 
-    def _head(self) -> Headers:
-        with contextlib.suppress(CtadataError):
+    def _head(self) -> Headers | None:
+        """Return the headers of a HEAD of the object, none if there is no object; None if the server does not say."""
+        try:
             return self.connection.send("HEAD", self.name).headers
-        return Headers()
+        except NotFound:
+            return Headers()
+        except CtadataError:
+            return None
 
     def abort(self) -> None:
         """Abort the upload, which deletes its parts; an upload that does not exist any more is no error."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from ctadata.errors import AlreadyExists, CtadataError
+from ctadata.errors import AlreadyExists, CtadataError, ServerTrouble
 from ctadata.http.messages import Response
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.body_digests import fingerprint
 from ctadata.stores.s3.condition import IF_FREE
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.digests import MD5
-from ctadata.stores.s3.head import refuse_existing
+from ctadata.stores.s3.digests import MD5, digests_from_headers, may_be_md5
+from ctadata.stores.s3.head import head, refuse_existing
+from ctadata.versions import opaque_tag, tags_match
 
 SMALL = 1 << 20
 """Bytes up to which an object may be sent before it is known whether its name is free."""
@@ -30,17 +31,47 @@ def put_object(connection: Connection, name: Name, source: Source, headers: Mapp
         new: Whether an object of this name is an error. If the server does not support If-None-Match, a HEAD decides.
 
     Raises:
+        ServerTrouble: The server has another object, whatever its answer was.
         CtadataError: As `Store.write`.
     """
     md5, payload = fingerprint(connection, source)
     in_base64 = base64.b64encode(md5).decode()
     headers = {**headers, "Content-MD5": in_base64, MD5: in_base64}
     response = _send(connection, name, source, headers, payload, new=new)
-    etag = response.headers.get("ETag")
-    checked = "md5" if (etag or "").strip('"') == md5.hex() else ""
+    etag, opaque = response.headers.get("ETag"), connection.quirks.opaque_tags
+    is_expected = etag and (name.bucket in opaque or not may_be_md5(response.headers))
+    if opaque_tag(etag) != md5.hex() and not is_expected:
+        etag = _find_tag(connection, name, md5, etag)
+    checked = "md5" if opaque_tag(etag) == md5.hex() else ""
     if not checked:
-        connection.quirks.opaque_tags.add(name.bucket)
+        opaque.add(name.bucket)
     return Written(etag=etag, checked=checked, sent=f"md5:{md5.hex()}")
+
+
+def _find_tag(connection: Connection, name: Name, md5: bytes, confirmed: str | None) -> str | None:
+    """Return the tag of an object that was uploaded, if the answer has none, or one that is unexpectedly no MD5.
+
+    Args:
+        connection: The server.
+        name: The object.
+        md5: The MD5 of the bytes that were sent.
+        confirmed: The tag of the answer, if it has one.
+
+    Raises:
+        ServerTrouble: The server has another object. Another attempt would replace what may be another client's.
+    """
+    try:
+        headers = head(connection, name).headers
+    except CtadataError:  # the caller looks at the object, if the key may do so
+        return confirmed
+    tag, stored = headers.get("ETag"), digests_from_headers(headers, whole=True).get("md5")
+    if stored == md5.hex():
+        return tag
+    if stored and not tags_match(tag, confirmed):
+        error = ServerTrouble(f"the server has not confirmed the upload, and has an object with the md5 {stored}")
+        error.retryable = False
+        raise error
+    return confirmed
 
 
 def _send(
