@@ -10,7 +10,7 @@ from ctadata.errors import Unsupported, UsageError
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.session import Session
-from ctadata.stores.base import TreeCount
+from ctadata.stores.optional import TreeCount
 from ctadata.stores.s3 import buckets as s3_buckets
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import AliasWriter

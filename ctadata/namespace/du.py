@@ -8,7 +8,8 @@ from ctadata.entries import Entry
 from ctadata.namespace.listing import ErrorCallback, list_tree
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import RemotePath
-from ctadata.stores.base import CountsTrees, Store
+from ctadata.stores.base import Store
+from ctadata.stores.optional import CountsTrees
 
 
 @dataclass(slots=True)

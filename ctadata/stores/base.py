@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
 from ctadata.entries import Entry, no_checksums
 from ctadata.paths import RemotePath
@@ -323,28 +323,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close the connections. The store is not used afterwards."""
-
-
-@dataclass(slots=True)
-class TreeCount:
-    """The number of files and directories below a directory, itself not counted.
-
-    Attributes:
-        size: The sum of the sizes in bytes of the files whose size is known.
-        unsized: The number of files whose size is not known.
-        unnamed: The addresses of some files that no path can name. They count among `files`.
-    """
-
-    files: int = 0
-    directories: int = 0
-    size: int = 0
-    unsized: int = 0
-    unnamed: list[str] = field(default_factory=list)
-
-
-@runtime_checkable
-class CountsTrees(Protocol):
-    """A store whose `delete_tree` deletes more than its listings can name."""
-
-    def count_tree(self, path: RemotePath) -> TreeCount:
-        """Count all that `delete_tree` would delete below a directory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ctadata.entries import Entry
@@ -108,3 +109,28 @@ class DeletesEntries(Protocol):
 
     def delete_entry(self, entry: Entry) -> None:
         """Delete the file, or the directory with all that lies below it, of an entry that `info` has returned."""
+
+
+@dataclass(slots=True)
+class TreeCount:
+    """The number of files and directories below a directory, itself not counted.
+
+    Attributes:
+        size: The sum of the sizes in bytes of the files whose size is known.
+        unsized: The number of files whose size is not known.
+        unnamed: The addresses of some files that no path can name. They count among `files`.
+    """
+
+    files: int = 0
+    directories: int = 0
+    size: int = 0
+    unsized: int = 0
+    unnamed: list[str] = field(default_factory=list)
+
+
+@runtime_checkable
+class CountsTrees(Protocol):
+    """A store whose `delete_tree` deletes more than its listings can name."""
+
+    def count_tree(self, path: RemotePath) -> TreeCount:
+        """Count all that `delete_tree` would delete below a directory."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError, Forbidden, NotFound, ServerTrouble, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.base import TreeCount
+from ctadata.stores.optional import TreeCount
 from ctadata.stores.s3.address import Name, s3_address
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.locality import locality_of

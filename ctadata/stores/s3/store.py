@@ -15,9 +15,10 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, Unsupported, UsageError
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Source, TreeCount, Written
+from ctadata.stores.base import Source, Written
 from ctadata.stores.described import Description
 from ctadata.stores.http_reader import HttpReader
+from ctadata.stores.optional import TreeCount
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.s3.address import Name, resolve_name
 from ctadata.stores.s3.alias import resolve_alias
