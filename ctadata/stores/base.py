@@ -150,6 +150,9 @@ class Source(Protocol):
         """Yield the bytes from offset `start` up to `stop` (exclusive; None: the end), apart from the upload.
 
         These bytes count neither for the checksum nor for the progress.
+
+        Raises:
+            LocalError: The range ends early, because the source got shorter.
         """
 
     def part(self, start: int, stop: int) -> Source:

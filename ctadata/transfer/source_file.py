@@ -126,10 +126,18 @@ class FileSource:
         self.__post_init__()
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes from `start` up to `stop` (exclusive), without effect on the upload. Raises Stopped."""
+        """Yield the bytes from `start` up to `stop` (exclusive), without effect on the upload.
+
+        Raises:
+            LocalError: The file got shorter since it was opened.
+            Stopped: The run is to stop.
+        """
         stop = self.size if stop is None else stop
-        while start < stop and (block := system.pread(self.fd, min(integrity.BLOCK, stop - start), start)):
+        while start < stop:
             self.run.check_stop()
+            block = system.pread(self.fd, min(integrity.BLOCK, stop - start), start)
+            if not block:
+                raise _changed()
             yield block
             start += len(block)
 
@@ -159,7 +167,7 @@ class FileSource:
         if is_same and now.st_ctime_ns != then.st_ctime_ns:
             is_same = self._reads_the_same(start, stop, hasher) if self.hashing else _rights(now) != _rights(then)
         if not is_same:
-            raise LocalError("local: the file changed while it was read")
+            raise _changed()
 
     def _reads_the_same(self, start: int, stop: int, hasher: Adler32) -> bool:
         again, digest = Adler32(), stream_digest(self.size)
@@ -215,6 +223,10 @@ class FilePart:
     def part(self, start: int, stop: int) -> FilePart:
         """Return a part of this part."""
         return self.whole.part(self.start + start, self.start + stop)
+
+
+def _changed() -> LocalError:
+    return LocalError("local: the file changed while it was read")
 
 
 def _rights(status: os.stat_result) -> tuple[int, int, int, int]:

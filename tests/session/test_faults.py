@@ -1,6 +1,7 @@
 """Faults between client, door and pool, beyond the table of test_fault_matrix.py."""
 
 import contextlib
+import os
 import threading
 import time
 import zlib
@@ -165,3 +166,20 @@ def test_a_late_copy_of_an_upload_that_libcurl_repeats_leaves_no_empty_file(
     assert (summary.done, [str(error) for error in summary.errors]) == (1, [])
     assert temporary
     assert box.files.read(target) == NEW
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda file: os.truncate(file, 1000), lambda file: os.truncate(file, 0), lambda file: file.write_bytes(NEW * 2),
+     lambda file: file.write_bytes(NEW[::-1])],
+    ids=["shorter", "empty", "longer", "other bytes"],
+)  # fmt: skip
+def test_a_file_that_changes_during_its_upload_is_a_local_error(box: Sandbox, session, tmp_path: Path, change) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(NEW)
+    os.utime(file, (1e9, 1e9))
+    box.faults.add("door", "PUT", f"{HOME}/*", faults.Meanwhile(lambda: change(file)), times=1)
+    summary = session.put([str(file)], f"{HOME}/f")
+    assert [str(error.what) for error in summary.errors] == ["local: the file changed while it was read"]
+    assert summary.exit_code == 11
+    assert box.files.tree(HOME) == []

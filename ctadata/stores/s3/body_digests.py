@@ -6,7 +6,6 @@ import functools
 import hashlib
 from dataclasses import dataclass, field
 
-from ctadata.errors import Interrupted
 from ctadata.stores.base import Source
 from ctadata.stores.s3.connection import UNSIGNED, Connection
 
@@ -19,16 +18,13 @@ def fingerprint(connection: Connection, source: Source) -> tuple[bytes, str]:
         `UNSIGNED-PAYLOAD` over https.
 
     Raises:
-        Interrupted: The source has not as many bytes as it should.
+        LocalError: The source has not as many bytes as it should.
     """
-    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     for block in source.peek():
         md5.update(block)
         if not connection.is_protected:
             sha256.update(block)
-        size += len(block)
-    if size != source.size:
-        raise Interrupted(f"the source ended after {size} of {source.size} bytes")
     return md5.digest(), UNSIGNED if connection.is_protected else sha256.hexdigest()
 
 
