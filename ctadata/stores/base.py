@@ -155,11 +155,27 @@ class Source(Protocol):
             LocalError: The range ends early, because the source got shorter.
         """
 
+    def check_md5(self, md5: bytes, start: int = 0, stop: int | None = None) -> None:
+        """Check that a change of the source, if there was one, has not changed the bytes of a range.
+
+        A store that computes digests itself (`Features.digests_uploads`) calls this method before the uploaded bytes
+        become a file. The bytes are read again only if anything about the source has changed since the upload began.
+
+        Args:
+            md5: The MD5 of the bytes that were sent.
+            start: The offset of the first one.
+            stop: The offset after the last one; None: the end.
+
+        Raises:
+            LocalError: The source has other bytes now.
+        """
+
     def part(self, start: int, stop: int) -> Source:
         """Return the bytes from offset `start` up to `stop` (exclusive) as a source of their own.
 
-        Several threads may read several parts at the same time. The checksum and the progress remain those of the whole
-        source, so each byte has to be in exactly one part.
+        Several threads may read several parts at the same time. The progress remains that of the whole source, so each
+        byte has to be in exactly one part. No part knows the bytes of the others: the store that has sent all parts
+        calls `check_md5` of the whole source.
         """
 
 

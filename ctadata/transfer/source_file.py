@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctadata import system
-from ctadata.checksums import Adler32, adler32_combine
+from ctadata.checksums import Adler32
 from ctadata.errors import LocalError
 from ctadata.printable import escape_unprintable
 from ctadata.transfer import integrity
@@ -47,7 +48,7 @@ class FileSource:
         name: The name for the reporter.
         fd: The open file.
         status: Its stat(2) when it was opened.
-        hashing: Whether the adler32, and the digest for the record, are computed of the bytes that are read.
+        hashing: Whether the adler32, and the digest for the record, are computed of the bytes that are read in one go.
         offset: Bytes read so far.
         hasher: The adler32 of these.
         parts: The parts that were made of it.
@@ -73,13 +74,8 @@ class FileSource:
 
     @property
     def adler32(self) -> str:
-        """That of all bytes, after they were read in one go or in parts."""
-        if not self.parts:
-            return self.hasher.hexdigest()
-        value = Adler32().value
-        for part in sorted(self.parts, key=lambda part: part.start):
-            value = adler32_combine(value, part.hasher.value, part.size)
-        return f"{value:08x}"
+        """That of the bytes that were read in one go."""
+        return self.hasher.hexdigest()
 
     @property
     def digest(self) -> str:
@@ -110,7 +106,9 @@ class FileSource:
             self.stream_digest.add(self.offset, block)
         self.offset += len(block)
         if self.offset == self.size or not block:
-            self.check_unchanged(0, self.offset, self.hasher)
+            self.check_size_and_mtime()
+            if self.hashing and self._is_touched and not self._reads_the_same():
+                raise _changed()
         self.run.reporter.moved(self.name, len(block))
         return block
 
@@ -151,31 +149,38 @@ class FileSource:
         self.parts.append(part)
         return part
 
-    def check_unchanged(self, start: int, stop: int, hasher: Adler32) -> None:
-        """Raise LocalError if the file has changed since it was opened.
-
-        A program can write into a file and set its mtime back, which only the ctime shows. But a new name, another link
-        and new permissions show there too. So the bytes are then read once more and compared with those that were sent.
-
-        Args:
-            start: The first byte of the range that was read.
-            stop: Its end, exclusive.
-            hasher: The adler32 of this range, as it was read.
-        """
-        now, then = os.fstat(self.fd), self.status
-        is_same = (now.st_size, now.st_mtime_ns) == (self.size, then.st_mtime_ns)
-        if is_same and now.st_ctime_ns != then.st_ctime_ns:
-            is_same = self._reads_the_same(start, stop, hasher) if self.hashing else _rights(now) != _rights(then)
-        if not is_same:
+    def check_size_and_mtime(self) -> None:
+        """Raise LocalError if the file has another size or mtime than when it was opened."""
+        now = os.fstat(self.fd)
+        if (now.st_size, now.st_mtime_ns) != (self.size, self.status.st_mtime_ns):
             raise _changed()
 
-    def _reads_the_same(self, start: int, stop: int, hasher: Adler32) -> bool:
-        again, digest = Adler32(), stream_digest(self.size)
+    def check_md5(self, md5: bytes, start: int = 0, stop: int | None = None) -> None:
+        """Raise LocalError if a range no longer has this MD5. The file is read only if its ctime has moved."""
+        if not self._is_touched:
+            return
+        again = hashlib.md5(usedforsecurity=False)
         for block in self.peek(start, stop):
             again.update(block)
-            digest.add(start, block)
-            start += len(block)
-        return again.value == hasher.value and digest.digests(stop) == self.stream_digest.digests(stop)
+        if again.digest() != md5:
+            raise _changed()
+
+    @property
+    def _is_touched(self) -> bool:
+        """Whether the ctime has moved since the file was opened.
+
+        Only the ctime shows that a program has written into the file and set its mtime back. A new name, another link
+        and new permissions move it too. So the bytes are then read once more and compared with those that were sent.
+        """
+        return os.fstat(self.fd).st_ctime_ns != self.status.st_ctime_ns
+
+    def _reads_the_same(self) -> bool:
+        again, digest, at = Adler32(), stream_digest(self.size), 0
+        for block in self.peek():
+            again.update(block)
+            digest.add(at, block)
+            at += len(block)
+        return again.value == self.hasher.value and digest.digests(at) == self.digests
 
 
 @dataclass(slots=True)
@@ -186,7 +191,6 @@ class FilePart:
     start: int
     stop: int
     offset: int = 0
-    hasher: Adler32 = field(default_factory=Adler32)
 
     @property
     def size(self) -> int:
@@ -199,14 +203,16 @@ class FilePart:
         return self.whole.mtime
 
     def read(self, limit: int) -> bytes:
-        """Return the next bytes, at most `limit`; empty at the end. Raises LocalError if the file has changed."""
+        """Return the next bytes, at most `limit`; empty at the end.
+
+        Raises:
+            LocalError: The file has another size or mtime; raised instead of the last bytes.
+        """
         limit = self.whole.run.rules.block_size(limit)
         block = system.pread(self.whole.fd, min(limit, self.size - self.offset), self.start + self.offset)
         self.offset += len(block)
-        if self.whole.hashing:
-            self.hasher.update(block)
         if self.offset == self.size or not block:
-            self.whole.check_unchanged(self.start, self.start + self.offset, self.hasher)
+            self.whole.check_size_and_mtime()
         self.whole.run.reporter.moved(self.whole.name, len(block))
         return block
 
@@ -214,11 +220,15 @@ class FilePart:
         """Start again at the first byte."""
         if self.offset:
             self.whole.run.reporter.moved(self.whole.name, -self.offset)
-        self.offset, self.hasher = 0, Adler32()
+        self.offset = 0
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a range, without effect on the upload."""
         return self.whole.peek(self.start + start, self.stop if stop is None else self.start + stop)
+
+    def check_md5(self, md5: bytes, start: int = 0, stop: int | None = None) -> None:
+        """Raise LocalError if a range no longer has this MD5."""
+        self.whole.check_md5(md5, self.start + start, self.stop if stop is None else self.start + stop)
 
     def part(self, start: int, stop: int) -> FilePart:
         """Return a part of this part."""
@@ -227,11 +237,6 @@ class FilePart:
 
 def _changed() -> LocalError:
     return LocalError("local: the file changed while it was read")
-
-
-def _rights(status: os.stat_result) -> tuple[int, int, int, int]:
-    """Return what changes the ctime, and no byte: the links, the permissions and the owners."""
-    return status.st_nlink, status.st_mode, status.st_uid, status.st_gid
 
 
 def planned_size(local: Path) -> int:

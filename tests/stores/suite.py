@@ -74,6 +74,9 @@ class Bytes:
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         return iter([self.content[start:stop]])
 
+    def check_md5(self, md5: bytes, start: int = 0, stop: int | None = None) -> None:
+        assert hashlib.md5(self.content[start:stop]).digest() == md5
+
     def part(self, start: int, stop: int) -> Bytes:
         return Bytes(self.content[start:stop])
 

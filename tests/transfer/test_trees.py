@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import os
+import random
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -214,22 +216,33 @@ def test_a_file_whose_mtime_was_set_back_is_read_again(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_without_a_digest_only_links_and_permissions_explain_a_ctime(run: MakeRun, tmp_path: Path, change: str) -> None:
-    file = tmp_path / "f"
-    file.write_bytes(bytes(100))
+@pytest.mark.parametrize("hashing", [True, False])
+def test_the_md5_of_what_was_sent_in_parts_shows_whether_a_byte_has_changed(
+    run: MakeRun, tmp_path: Path, change: str, hashing: bool
+) -> None:
+    file, content = tmp_path / "f", random.Random(1).randbytes(100)
+    file.write_bytes(content)
     fd, status = open_file(file)
     try:
-        source = FileSource(run(), "f", fd, status, hashing=False)
-        source.read(10)
+        source = FileSource(run(), "f", fd, status, hashing=hashing)
+        parts = [source.part(0, 50), source.part(50, 100)]
+        sent = parts[0].read(10)
         CHANGES[change](file)
+        sent += b"".join(part.read(100) for part in parts)
+        assert len(sent) == 100
+        parts[1].check_md5(md5(content[50:]))
         with (
             pytest.raises(LocalError, match="changed while it was read")
-            if change in ("edited", "renamed")
+            if change == "edited"
             else contextlib.nullcontext()
         ):
-            source.read(100)
+            source.check_md5(md5(content[:50]), 0, 50)
     finally:
         os.close(fd)
+
+
+def md5(content: bytes) -> bytes:
+    return hashlib.md5(content).digest()
 
 
 def write_in_place(file: Path, at: int) -> None:

@@ -55,3 +55,36 @@ class HashingSource:
         """Go back to the first byte, and start the MD5 anew."""
         self.inner.rewind()
         self.md5 = hashlib.md5(usedforsecurity=False)
+
+
+@dataclass(slots=True)
+class CheckedSource:
+    """A source whose MD5 is known. It gives its last bytes only if a change of the source has not changed its MD5.
+
+    Attributes:
+        inner: The source of the bytes.
+        md5: Its MD5, computed before.
+        offset: Bytes read so far.
+    """
+
+    inner: Source
+    md5: bytes
+    offset: int = 0
+
+    @property
+    def size(self) -> int:
+        """The exact number of bytes."""
+        return self.inner.size
+
+    def read(self, limit: int) -> bytes:
+        """Return the next bytes, at most `limit`; empty at the end. Raises LocalError instead of the last bytes."""
+        block = self.inner.read(limit)
+        self.offset += len(block)
+        if self.offset == self.size:
+            self.inner.check_md5(self.md5)
+        return block
+
+    def rewind(self) -> None:
+        """Go back to the first byte."""
+        self.inner.rewind()
+        self.offset = 0

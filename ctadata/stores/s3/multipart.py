@@ -171,6 +171,7 @@ def _upload_parts(upload: PartsUpload, source: Source, size: int) -> None:
     for each in uploads:
         if each.done() and not each.cancelled():
             each.result()
+    upload.check_source(source)
 
 
 def _create_upload(

@@ -20,7 +20,7 @@ from ctadata.errors import CtadataError, NotFound, ServerTrouble, TemporaryError
 from ctadata.http.messages import Body, Headers
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.body_digests import HashingSource, fingerprint
+from ctadata.stores.s3.body_digests import CheckedSource, HashingSource, fingerprint
 from ctadata.stores.s3.connection import UNSIGNED, Connection
 from ctadata.stores.s3.unfinished_uploads import StoredPart, abort_upload, join_parts, list_parts
 from ctadata.versions import opaque_tag
@@ -89,7 +89,7 @@ class PartsUpload:
             self.tags[number] = stored.etag
         else:
             content_md5 = {"Content-MD5": base64.b64encode(md5).decode()}
-            self.tags[number] = tag = self._send(number, part, content_md5, payload)
+            self.tags[number] = tag = self._send(number, CheckedSource(part, md5), content_md5, payload)
             if self.whole_md5 is None and tag.strip('"') != md5.hex():
                 raise TagsAreOpaque
 
@@ -100,6 +100,20 @@ class PartsUpload:
         if not etag:
             raise ServerTrouble(f"the server did not confirm part {number}")
         return etag
+
+    def check_source(self, source: Source) -> None:
+        """Check that the parts are those of one content, if anything about the source has changed meanwhile.
+
+        Each part was compared by itself, and the source may have changed between two parts.
+
+        Raises:
+            LocalError: The source has other bytes now.
+        """
+        if self.whole_md5:
+            source.check_md5(self.whole_md5)
+        for number, md5 in self.md5s.items():
+            start = (number - 1) * self.size
+            source.check_md5(md5, start, min(start + self.size, source.size))
 
     def complete(self, *, new: bool) -> Written:
         """Make the server join the parts, and compare the object's tag with the MD5s.

@@ -9,7 +9,7 @@ from ctadata.errors import AlreadyExists, CtadataError, ServerTrouble
 from ctadata.http.messages import Response
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.body_digests import fingerprint
+from ctadata.stores.s3.body_digests import CheckedSource, fingerprint
 from ctadata.stores.s3.condition import IF_FREE
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.digests import MD5, digests_from_headers, may_be_md5
@@ -37,7 +37,7 @@ def put_object(connection: Connection, name: Name, source: Source, headers: Mapp
     md5, payload = fingerprint(connection, source)
     in_base64 = base64.b64encode(md5).decode()
     headers = {**headers, "Content-MD5": in_base64, MD5: in_base64}
-    response = _send(connection, name, source, headers, payload, new=new)
+    response = _send(connection, name, CheckedSource(source, md5), headers, payload, new=new)
     etag, opaque = response.headers.get("ETag"), connection.quirks.opaque_tags
     is_expected = etag and (name.bucket in opaque or not may_be_md5(response.headers))
     if opaque_tag(etag) != md5.hex() and not is_expected:
@@ -75,7 +75,7 @@ def _find_tag(connection: Connection, name: Name, md5: bytes, confirmed: str | N
 
 
 def _send(
-    connection: Connection, name: Name, source: Source, headers: Mapping[str, str], payload: str, *, new: bool
+    connection: Connection, name: Name, source: CheckedSource, headers: Mapping[str, str], payload: str, *, new: bool
 ) -> Response:
     """Send the object; the condition of a new one goes along, and that of a small one that is replaced, to learn of it.
 
@@ -104,7 +104,7 @@ def _send(
 
 
 def _send_without(
-    connection: Connection, name: Name, source: Source, headers: Mapping[str, str], payload: str, *, new: bool
+    connection: Connection, name: Name, source: CheckedSource, headers: Mapping[str, str], payload: str, *, new: bool
 ) -> Response:
     """Send the object without a condition; if it is new, HEAD decides whether the name is taken."""
     if new:

@@ -229,11 +229,7 @@ class S3Store:
         return False
 
     def delete(self, path: RemotePath, *, directory: bool = False) -> None:
-        """Delete an object or an empty directory; see `Store.delete`.
-
-        Raises:
-            UsageError: The directory is not empty, an object has its name, or the path is a bucket or the root.
-        """
+        """Delete an object or an empty directory; see `Store.delete`. It raises UsageError for a bucket too."""
         refuse_root(path)
         name = self.name(path)
         with add_path_to_errors(path):
