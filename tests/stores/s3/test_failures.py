@@ -285,9 +285,13 @@ def test_a_new_upload_checks_by_head_if_the_server_lacks_conditions(store, stub)
     assert get(store, A) == b"first"
 
 
-def test_a_tag_that_is_no_md5_proves_nothing(store, stub) -> None:
-    stub.answer("PUT", "/a", 200, headers={"ETag": '"0123456789abcdef0123456789abcdef"'}, passed_on=True)
-    assert store.write(A, Bytes(b"x")).checked == ""
+@pytest.mark.parametrize(("methods", "checked"), [(["PUT", "HEAD"], ""), (["PUT"], "md5")])
+def test_a_tag_that_is_no_md5_proves_nothing_and_that_of_the_stored_object_counts(
+    store, stub, methods, checked
+) -> None:
+    for method in methods:
+        stub.answer(method, "/a", 200, headers={"ETag": '"0123456789abcdef0123456789abcdef"'}, passed_on=True)
+    assert store.write(A, Bytes(b"x")).checked == checked
 
 
 def test_an_object_encrypted_with_a_key_of_the_server_has_a_tag_that_is_no_digest(store, stub) -> None:
