@@ -4,6 +4,7 @@
 
     CtadataError                     1   any other error
     ├── UsageError                   2   the command or the call is wrong
+    │   ├── NoDirectory              2   a path that names a directory is a file
     │   └── ConfigError              2   the profile, the settings file or the environment is wrong
     ├── Unsupported                  2   the storage cannot do this, for any user
     ├── NotFound                     3   no such file or collection
@@ -101,8 +102,8 @@ class UsageError(CtadataError):
     exit_code = 2
 
 
-class NoDirectory(UsageError, NotADirectoryError):
-    """What is named as a directory is a file. Scripts of 0.6 and 0.7 catch its base classes."""
+class NoDirectory(UsageError):
+    """A path that names a directory is a file."""
 
 
 class ConfigError(UsageError):

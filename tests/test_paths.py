@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from ctadata.errors import UsageError
 from ctadata.paths import (
-    TEMPORARY_PREFIX,
     Anchor,
     RemotePath,
     TypedPath,
@@ -20,6 +19,7 @@ from ctadata.paths import (
     to_nfc,
 )
 from ctadata.printable import escape_unprintable
+from ctadata.transfer import temp_names
 
 NAME = (
     st.binary(min_size=1, max_size=30)
@@ -125,9 +125,27 @@ def test_relative_to_another_path_is_an_error() -> None:
         RemotePath.parse("/ab/c").relative_to(RemotePath.parse("/a"))
 
 
-def test_our_own_temporaries() -> None:
-    assert RemotePath.parse(f"/a/{TEMPORARY_PREFIX}1").is_temporary
-    assert not RemotePath.parse(f"/{TEMPORARY_PREFIX}1/a").is_temporary
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [
+        (".ctadata-01234567-89abcdef-1-1-0123abcd", True),
+        (".ctadata-0123456789abcdef-01234567-89abcdef-1-1-0123abcd.part", True),
+        (".ctadata-0123456789abcdef-01234567-89abcdef-1-1-0123abcd.journal-new", True),
+        (".ctadata-0123456789abcdef.journal", True),
+        (".ctadata-trial-0-0-0-0123abcde\N{COMBINING ACUTE ACCENT}", True),
+        (".ctadata-", False),
+        (".ctadata-x", False),
+        (".ctadata-my-notes.txt", False),
+        ("ctadata-01234567-89abcdef-1-1-0123abcd", False),
+    ],
+)
+def test_our_own_temporaries(name, is_ours) -> None:
+    assert RemotePath.parse(f"/a/{name}").is_temporary is is_ours
+    assert not RemotePath.parse(f"/{name}/a").is_temporary
+
+
+def test_each_new_name_is_one_of_a_temporary() -> None:
+    assert RemotePath((temp_names.new_name(),)).is_temporary
 
 
 # --- Spelling ---

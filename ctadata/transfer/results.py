@@ -80,18 +80,22 @@ class NoSuchDirectory(NotFound, NotADirectoryError, FileExistsError):
     """The local directory is missing. Scripts of 0.6 and 0.7 catch its base classes."""
 
 
+class NoLocalDirectory(NoDirectory, NotADirectoryError):
+    """The local path is a file. Scripts of 0.6 and 0.7 catch its base classes."""
+
+
 def contents_path(directory: str | os.PathLike[str]) -> str:
     """Return a local directory with a slash at its end, which stands for its contents.
 
     Raises:
         NoSuchDirectory: It is missing.
-        NoDirectory: It is a file.
+        NoLocalDirectory: It is a file.
     """
     path = os.fspath(directory)
     if not os.path.exists(path):  # noqa: PTH110  (pathlib takes the empty path for the current directory; the user does not)
         raise NoSuchDirectory("no such local directory", path=escape_unprintable(path))
     if not os.path.isdir(path):  # noqa: PTH112
-        raise NoDirectory("it is a file, not a directory", path=escape_unprintable(path))
+        raise NoLocalDirectory("it is a file, not a directory", path=escape_unprintable(path))
     return os.path.join(path, "")  # noqa: PTH118
 
 

@@ -63,6 +63,7 @@ class TestDownloadService(StoreSuiteWithoutTreeMoves):
 
     # it cannot delete or rename, and what is asked of it is a test of its own below
     test_a_file_is_deleted = test_an_empty_directory_is_deleted = test_a_directory_with_anything_in_it_is_not = None
+    test_a_file_is_no_directory_to_delete = None
     test_a_tree_is_deleted_with_all_it_holds = test_a_tree_may_be_empty_or_a_file = None
     test_a_tree_of_an_odd_name_is_deleted_and_its_neighbours_stay = None
     test_a_file_is_moved_to_a_new_name = test_a_move_to_an_odd_name_is_right_or_an_error = None
