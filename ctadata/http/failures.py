@@ -112,6 +112,7 @@ BY_METHOD: dict[tuple[str, int], Meaning] = {
     ("MKCOL", 409): Meaning(NotFound, "the directory above does not exist"),
     ("MKCOL", 412): _TAKEN,
     ("MKCOL", 423): Meaning(Busy, "the name is locked", _LATER, final=True),  # another client may be creating it
+    ("PROPFIND", 412): _REJECTED,
     ("PUT", 405): Meaning(AlreadyExists, "a directory has this name, or the name cannot be written"),
     ("PUT", 409): _NO_PARENT,  # RFC 4918 section 9.7.1; Apache and XRootD: onto a directory
     ("PUT", 412): _TAKEN,

@@ -63,6 +63,7 @@ def test_every_other_status_counts_as_the_first_of_its_hundred():
         ("GET", 407, AccessError),
         ("GET", 408, TimedOut),
         ("GET", 412, IntegrityError),
+        ("PROPFIND", 412, CtadataError),
         ("GET", 416, IntegrityError),
         ("GET", 423, Busy),
         ("GET", 429, Busy),
