@@ -12,7 +12,7 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.local_names import check_local_name
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath, is_temporary_name
+from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.shards import Division
 from ctadata.stores.channel import for_each
@@ -228,9 +228,9 @@ def _expand_collection(
     records = run.records.of(target.entry.path.parts, folder.path) if folder else None
 
     def take(entry: Entry) -> None:
-        name = entry.path.parts[-1]
-        if is_temporary_name(name):
+        if entry.path.is_temporary:
             return
+        name = entry.path.parts[-1]
         if extraneous:
             names.add(name)
         inside = (*target.inside, name)

@@ -268,9 +268,9 @@ class SegmentedDownload:
 
         Beside a weak tag the entry's mtime proves nothing (RFC 9110 section 13.1.5).
         """
-        if self.digests or not is_from_server(self._etag):
-            return bool(self.digests) or (self._is_provable and (is_strong(etag) or not is_from_server(etag)))
-        return tags_match(etag, self._etag)
+        if self.digests or is_from_server(self._etag):
+            return bool(self.digests) or tags_match(etag, self._etag)
+        return self._is_provable and (is_strong(etag) or not is_from_server(etag))
 
     def _restart(self, newer: Entry | None = None) -> None:
         """End all streams and start at the first byte; with `newer`, if another version is to be fetched."""
