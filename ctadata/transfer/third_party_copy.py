@@ -27,7 +27,7 @@ from ctadata.transfer import temp_names
 from ctadata.transfer.aliases import resolve_alias, resolve_existing_alias, why_kept, with_alias_remark
 from ctadata.transfer.copy_in_place import CopyInPlace, InPlaceAttempts
 from ctadata.transfer.equality import RemoteFile
-from ctadata.transfer.name_collisions import refuse_other_spelling
+from ctadata.transfer.name_collisions import find_other_spelling, folded, keep_apart, refuse_other_spelling
 from ctadata.transfer.plan import UNMOVED, Step, plan_copy, plan_for_taken_name
 from ctadata.transfer.read_after_write import wait_for_entry
 from ctadata.transfer.records import Version, remote_version
@@ -160,6 +160,7 @@ def _expand(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: 
 def _expand_collection(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: _Give) -> None:
     existing = _list_by_name(run, item.target)
     base, is_empty = item.entry.path, True
+    folders: dict[str, RemotePath] = {}
 
     def take(entry: Entry) -> None:
         nonlocal is_empty
@@ -169,7 +170,10 @@ def _expand_collection(run: Run, source: CopySource, is_own: _IsOwn, item: CopyI
             return
         below = CopyItem(entry, item.target / entry.path.name, inside)
         if entry.is_directory:
-            if run.rules.filters.enters(inside):
+            if not run.rules.filters.enters(inside):
+                return
+            other = folders.setdefault(folded(entry.path.name), below.target)
+            if other == below.target or keep_apart(run, other, below.target):
                 give(Node(below))
         elif run.rules.filters.takes(inside) and is_own(below):
             give(_task(run, source, below, existing.get(entry.path.name)))
@@ -295,7 +299,7 @@ class _CopyAttempts:
         except AlreadyExists:
             if step is Step.REPLACE:
                 raise
-            refuse_other_spelling(run.store, target)
+            refuse_other_spelling(run.store, target, find_other_spelling(self.source.store, self.item.entry.path))
             existing = run.store.info(target)
             if existing.is_directory:
                 raise

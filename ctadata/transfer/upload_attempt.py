@@ -65,6 +65,7 @@ class UploadAttempts:
         sent: The digest that the store computed of what it sent; empty if none.
         etag: The tag of the new version; None if the store states none.
         is_seen: Whether it is known what has the target's name. If not, AlreadyExists is raised if the name is taken.
+        similar: Another name of the run that some server takes for the target's; None if there is none.
         tries: Attempts so far.
         stored: The entry of the uploaded file, if it was asked for.
         is_ours: Whether an attempt has put a damaged file there.
@@ -78,6 +79,7 @@ class UploadAttempts:
     sent: str = ""
     etag: str | None = None
     is_seen: bool = True
+    similar: str | None = None
     tries: int = 0
     stored: Entry | None = None
     is_ours: bool = False
@@ -323,7 +325,7 @@ class UploadAttempts:
         """Decide again, by the content of the file that has taken the name since the plan."""
         if step is Step.REPLACE:
             raise AlreadyExists("the storage does not replace this file", path=str(self.target))
-        refuse_other_spelling(self.run.store, self.target)
+        refuse_other_spelling(self.run.store, self.target, self.similar)
         existing = self.run.store.info(self.target)
         if existing.is_directory:
             raise AlreadyExists("a directory has this name on the storage", path=str(self.target))

@@ -33,7 +33,14 @@ temporary name can always be repeated."""
 
 
 def upload_file(
-    run: Run, rights: Rights, local: Path, target: RemotePath, existing: Entry | None, *, is_seen: bool = True
+    run: Run,
+    rights: Rights,
+    local: Path,
+    target: RemotePath,
+    existing: Entry | None,
+    *,
+    is_seen: bool = True,
+    similar: str | None = None,
 ) -> Outcome:
     """Upload one file, if the plan says so.
 
@@ -45,6 +52,7 @@ def upload_file(
         existing: The entry that has the target's name in the listing; None: the name is free.
         is_seen: Whether `existing` is known. If not, the name is looked up; only a small file is sent at once to a
             store that is proven to replace nothing.
+        similar: Another name of the run that some server takes for the target's; None if there is none.
 
     Raises:
         IntegrityError: Size or digest differ from the server's.
@@ -54,7 +62,7 @@ def upload_file(
     """
     fd, status = open_file(local)
     try:
-        send = functools.partial(upload_open_file, run, rights, fd, status, local, target)
+        send = functools.partial(upload_open_file, run, rights, fd, status, local, target, similar=similar)
         if is_seen or target in run.found:
             return send(run.found.get(target, existing))
         if _may_send_unseen(run, local, target, status.st_size):
@@ -90,6 +98,7 @@ def upload_open_file(
     *,
     is_seen: bool = True,
     is_spool: bool = False,
+    similar: str | None = None,
 ) -> Outcome:
     """Upload an open file, if the plan says so; see `upload_file`.
 
@@ -103,6 +112,7 @@ def upload_open_file(
         existing: The entry that has the target's name in the listing; None: the name is free.
         is_seen: Whether that is known. If not, a name that is taken is the error AlreadyExists.
         is_spool: Whether the file has no name. It is then sent whatever its mtime is, and there is no record of it.
+        similar: As for `upload_file`.
     """
     began, file = time.monotonic(), LocalFile(fd, status, check_stop=run.check_stop)
     if existing is not None and existing.is_directory:
@@ -120,7 +130,8 @@ def upload_open_file(
         run.names.check(target, tries=not run.rules.dry_run)
     if step not in UNMOVED and not run.rules.dry_run:
         hashing = not run.store.features.digests_uploads
-        upload = UploadAttempts(run, rights, target, FileSource(run, str(target), fd, status, hashing), is_seen=is_seen)
+        source = FileSource(run, str(target), fd, status, hashing)
+        upload = UploadAttempts(run, rights, target, source, is_seen=is_seen, similar=similar)
         step = run.retry(functools.partial(upload.attempt, step), after=RETRIED)
         check_name_works(run, target, step)
     state, why = UNMOVED.get(step, (State.DONE, ""))

@@ -25,12 +25,14 @@ class UploadItem:
         target: The remote file.
         existing: The entry that has the target's name; None: the name is free.
         is_seen: Whether that is known. If not, the task finds out.
+        similar: Another name of the run that some server takes for the target's; None if there is none.
     """
 
     local: Path
     target: RemotePath
     existing: Entry | None
     is_seen: bool = True
+    similar: str | None = None
 
     def absolute(self) -> UploadItem:
         """Return the item with an absolute local path."""
@@ -59,7 +61,20 @@ def upload_task(run: Run, rights: Rights, item: UploadItem) -> Task:
         rights: Known limits of the token; shared by all files of the run.
         item: The file.
     """
-    work = functools.partial(upload_file, run, rights, item.local, item.target, item.existing, is_seen=item.is_seen)
-    task = run.task(item.target, item.local, planned_size(item.local), work)
+    task = run.task(
+        item.target,
+        item.local,
+        planned_size(item.local),
+        functools.partial(
+            upload_file,
+            run,
+            rights,
+            item.local,
+            item.target,
+            item.existing,
+            is_seen=item.is_seen,
+            similar=item.similar,
+        ),
+    )
     task.item = item
     return task

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -21,11 +20,9 @@ from ctadata.errors import (
     NotFound,
     Unnameable,
     Unsupported,
-    UsageError,
 )
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, to_nfc
-from ctadata.printable import escape_unprintable
 from ctadata.shards import Division
 from ctadata.transfer import temp_names, unicode_nfc
 from ctadata.transfer.local_tree import (
@@ -36,12 +33,13 @@ from ctadata.transfer.local_tree import (
     read_directory,
     read_named,
 )
-from ctadata.transfer.name_collisions import folded, refuse_other_spelling
+from ctadata.transfer.name_collisions import keep_apart, refuse_other_spelling, similar_names
 from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.source_file import planned_size
 from ctadata.transfer.special_files import NOT_UTF8, is_utf8
 from ctadata.transfer.upload_rights import Rights
+from ctadata.transfer.upload_roots import check_roots
 from ctadata.transfer.upload_task import UploadItem, upload_task
 
 log = logging.getLogger(__name__)
@@ -74,18 +72,19 @@ def upload(
         The summary, with each failure.
     """
     try:
-        return run.execute(_find_tasks(run, _in_normal_form(run, sources), extraneous))
+        return run.execute(_find_tasks(run, check_roots(run, sources), extraneous))
     finally:
         unicode_nfc.add_remark(run)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _File:
-    """One file of a directory, with the name that it gets in the collection of `source`."""
+    """One file of a directory, with the name that it gets in the collection of `source`, and one similar to it."""
 
     source: UploadSource
     local: Path
     name: str
+    similar: str | None
 
     @property
     def key(self) -> str:
@@ -115,24 +114,6 @@ def _find_tasks(
         yield from walk(waiting.values(), functools.partial(_expand_waiting, run, rights), threads=WALKERS)
 
 
-def _in_normal_form(run: Run, sources: Iterable[UploadSource | InvalidPath]) -> Iterator[UploadSource | InvalidPath]:
-    """Yield the sources with targets in the normal form of the rules; refuse two that become the same."""
-    before: dict[RemotePath, RemotePath] = {}
-    for source in sources:
-        if not run.rules.normalize or isinstance(source, InvalidPath):
-            yield source
-            continue
-        is_named_here = source.tree is not None and source.tree.name == source.target.name
-        rename = unicode_nfc.renamed_file if is_named_here else unicode_nfc.renamed_target
-        target = rename(run, source.target)
-        if before.setdefault(target, source.target) == source.target:
-            yield dataclasses.replace(source, target=target)
-        else:
-            yield InvalidPath(
-                UsageError("another directory has the same name in NFC", path=escape_unprintable(str(target))), target
-            )
-
-
 _Give = Callable[[Node[UploadSource | InvalidPath] | Task], object]
 
 
@@ -148,7 +129,8 @@ def _expand_waiting(
     except CtadataError as error:
         run.fail(error, source.target, files[0].source.tree)
         return
-    _give_files(run, rights, source, contents, existing, give)
+    similar = {file.name: file.similar for file in files}
+    _give_files(run, rights, source, contents, existing, similar, give)
 
 
 def _give_files(
@@ -157,11 +139,13 @@ def _give_files(
     source: UploadSource,
     contents: Contents,
     existing: Mapping[str, Entry],
+    similar: Mapping[str, str | None],
     give: Callable[[Task], object],
 ) -> None:
     is_seen = not _are_few_objects(run, source, contents)
     for local, name in contents.files:
-        give(upload_task(run, rights, UploadItem(local, source.target / name, existing.get(name), is_seen)))
+        item = UploadItem(local, source.target / name, existing.get(name), is_seen, similar.get(name))
+        give(upload_task(run, rights, item))
 
 
 def _expand(
@@ -186,36 +170,22 @@ def _expand(
         contents.files = [each for each in contents.files if _may_have_name(run, source.target, *each)]
         ancestors = source.ancestors | {directory_identity(source.tree)} if source.tree else source.ancestors
         is_empty = not (contents.files or contents.folders)
+        similar = similar_names(name for _, name in (*contents.files, *contents.folders))
         if run.rules.shard.count > 1:
-            contents.files = [each for each in contents.files if division.take(_File(source, *each))]
+            files = ((each, _File(source, *each, similar.get(each[1]))) for each in contents.files)
+            contents.files = [each for each, file in files if division.take(file)]
         is_needed = not run.ended_by and (run.rules.shard.count == 1 or contents.files or is_empty)
         existing = _list_collection(run, source, contents, extraneous) if is_needed else {}
     except CtadataError as error:
         run.fail(_explain(run, source, error), source.target, source.tree)
         return
-    _give_files(run, rights, source, contents, existing, give)
-    similar = Counter(folded(name) for _, name in contents.folders)
+    _give_files(run, rights, source, contents, existing, similar, give)
     for local, name in contents.folders:
         inside, is_new = (*source.inside, name), bool(is_needed) and name not in existing
         below = UploadSource(source.target / name, local, ancestors=ancestors, inside=inside, is_new=is_new)
-        if is_new and similar[folded(name)] > 1 and not run.rules.dry_run and not _make_similar(run, below):
-            continue
-        _descend(run, below, existing.get(name), give)
-
-
-def _make_similar(run: Run, source: UploadSource) -> bool:
-    """Make a collection whose name differs from another one's only in spelling; return whether the server keeps both.
-
-    It is made before the next one is looked at, so that two workers never take one collection for two.
-    """
-    try:
-        if run.store.features.has_directories:
-            run.store.mkdir(source.target)
-            refuse_other_spelling(run.store, source.target)
-    except CtadataError as error:
-        run.fail(_explain(run, source, error), source.target, source.tree)
-        return False
-    return True
+        # it is made before the next one is looked at, so that two workers never take one collection for two
+        if not (is_new and name in similar) or keep_apart(run, below.target, local=local):
+            _descend(run, below, existing.get(name), give)
 
 
 def _explain(run: Run, source: UploadSource, error: CtadataError) -> CtadataError:

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from servers.moto import MotoS3
@@ -28,10 +29,10 @@ class Command:
     def __init__(self, cwd: Path, captured: pytest.CaptureFixture[str]) -> None:
         self.cwd, self._captured = cwd, captured
 
-    def __call__(self, *arguments: object, check: int = 0) -> str:
+    def __call__(self, *arguments: object, check: int | None = 0) -> str:
         code = run([str(argument) for argument in arguments])
         out, err = self._captured.readouterr()
-        assert code == check, (arguments, code, out, err)
+        assert check in (code, None), (arguments, code, out, err)
         return out + err
 
     def write(self, name: str, content: bytes, mtime: float | None = None) -> Path:
@@ -231,25 +232,48 @@ class TestCollisions:
 
 
 class TestFolding:
-    @pytest.fixture(params=[True, False], ids=["as asked", "as made"])
+    KEPT: ClassVar = {"as asked": {"fold": True}, "as made": {"fold": True, "echoes": False}}
+    MODES: ClassVar = {**KEPT, "in lower case": {"lowers": True, "echoes": False}}
+
+    @pytest.fixture(params=MODES)
     def folding(self, command, monkeypatch, request):
-        with plain_dav(fold=True, echoes=request.param) as server:
+        with plain_dav(**self.MODES[request.param]) as server:
             server.nodes["/d"] = None
             monkeypatch.setenv("BEARER_TOKEN", "t")
             yield command(f'kind = "webdav"\ndoor = "{server.url}"\nhome = ["/"]\n'), server
 
+    keeping = pytest.mark.parametrize("folding", KEPT, indirect=True)
+
+    @pytest.fixture
+    def origin(self):
+        """A server that keeps every name, as the profile `origin`."""
+        with plain_dav() as server:
+            yield server
+
+    def check_refusal(self, output, one, two):
+        assert one in output and two in output and "takes it for the same name" in output
+
     @pytest.mark.parametrize(("one", "two"), [(b"first", b"other"), (b"same!", b"same!")])
-    def test_two_remote_files_do_not_become_one_local_file(self, folding, one, two):
+    def test_two_local_files_do_not_become_one_remote_file(self, folding, one, two):
         here, dav = folding
         here.write("u/Run1", one)
         here.write("u/run1", two)
         stderr = here("put", "-r", "u/", "/d/", check=6)
-        left = [path for path in dav.nodes if path.startswith("/d/")]
-        assert len(left) == 1
-        assert dav.read(left[0]) == {"/d/Run1": one, "/d/run1": two}[left[0]]
-        assert "Run1" in stderr and "run1" in stderr and "takes it for the same name" in stderr
+        (left,) = [path for path in dav.nodes if path.startswith("/d/")]
+        assert ("Run1:" in stderr) != ("run1:" in stderr), stderr
+        assert dav.read(left) == (two if "d/Run1:" in stderr else one)
+        self.check_refusal(stderr, "Run1", "run1")
 
-    def test_a_file_does_not_replace_a_local_file_of_folded_name(self, folding):
+    def test_nor_do_two_of_different_directories(self, folding):
+        here, dav = folding
+        here.write("u/Run1", b"first")
+        here.write("v/run1", b"other")
+        self.check_refusal(here("put", "u/Run1", "v/run1", "/d/", check=6), "Run1", "run1")
+        (left,) = [path for path in dav.nodes if path.startswith("/d/")]
+        assert dav.read(left) in (b"first", b"other")
+
+    @keeping
+    def test_a_file_does_not_replace_a_remote_file_of_folded_name(self, folding):
         here, dav = folding
         dav.put("/d/Run1", b"there")
         here.write("u/run1", b"other")
@@ -257,16 +281,46 @@ class TestFolding:
         assert dav.read("/d/Run1") == b"there"
         assert "Run1" in stderr and "run1" in stderr
 
-    def test_two_remote_directories_do_not_become_one(self, folding):
+    def test_nor_one_that_is_stored_in_lower_case(self, folding):
+        here, dav = folding
+        dav.put("/d/run1", b"there")
+        here.write("u/Run1", b"other")
+        self.check_refusal(here("put", "-r", "u/", "/d/", check=AlreadyExists.exit_code), "Run1", "run1")
+        assert dav.read("/d/run1") == b"there"
+
+    def test_two_local_directories_do_not_become_one(self, folding):
         here, dav = folding
         here.write("u/Data/x", b"first")
         here.write("u/data/x", b"other")
         stderr = here("put", "-r", "u/", "/d/", check=6)
-        (top,) = [path for path in dav.nodes if path.casefold() == "/d/data"]
-        assert dav.read(f"{top}/x") == {"/d/Data": b"first", "/d/data": b"other"}[top]
-        assert "Data" in stderr and "data" in stderr
+        (left,) = [path for path in dav.nodes if path.casefold() == "/d/data/x"]
+        assert dav.read(left) == (b"other" if "d/Data:" in stderr else b"first")
+        self.check_refusal(stderr, "Data", "data")
 
-    def test_a_directory_does_not_merge_with_a_local_one_of_folded_name(self, folding):
+    @keeping
+    @pytest.mark.parametrize("listed", [False, True])
+    def test_nor_do_two_that_were_named(self, folding, listed):
+        here, dav = folding
+        here.write("u/Data/x", b"first")
+        here.write("v/data/x", b"other")
+        here.write("w/Data/x", b"first")
+        here.write("w/data/x", b"other")
+        here.write("names", b"Data/x\ndata/x\n")
+        sources = ["--files-from", "names", "w"] if listed else ["-r", "u/Data", "v/data"]
+        self.check_refusal(here("put", *sources, "/d/", check=6), "Data", "data")
+        (left,) = [path for path in dav.nodes if path.casefold() == "/d/data/x"]
+        assert dav.read(left) == b"first"
+
+    def test_a_sync_that_deletes_keeps_the_only_copy(self, folding):
+        here, dav = folding
+        here.write("u/Run1", b"first")
+        for code in (0, None):
+            here("sync", "--delete", "--yes", "u", "store:/d", check=code)
+            (left,) = [path for path in dav.nodes if path.startswith("/d/")]
+            assert dav.read(left) == b"first"
+
+    @keeping
+    def test_a_directory_does_not_merge_with_a_remote_one_of_folded_name(self, folding):
         here, dav = folding
         dav.nodes["/d/Data"] = None
         dav.put("/d/Data/x", b"there")
@@ -274,6 +328,35 @@ class TestFolding:
         stderr = here("put", "-r", "u/", "/d/", check=AlreadyExists.exit_code)
         assert "Data" in stderr and "data" in stderr
         assert dav.read("/d/Data/x") == b"there"
+
+    def test_a_copy_keeps_files_and_directories_apart(self, folding, origin):
+        here, dav = folding
+        with (here.cwd.parent / "settings.toml").open("a") as config:
+            config.write(f'[profiles.origin]\nkind = "webdav"\ndoor = "{origin.url}"\nhome = ["/"]\n')
+        for folder in ("/s", "/s/Data", "/s/data"):
+            origin.nodes[folder] = None
+        for name in ("Run1", "run1", "Data/x", "data/x"):
+            origin.put(f"/s/{name}", name.encode())
+        output = here("copy", "-r", "--through", "origin:/s", "store:/d/t", check=6)
+        self.check_refusal(output, "Run1", "run1")
+        self.check_refusal(output, "Data", "data")
+        files = {path: node.content.decode() for path, node in dav.nodes.items() if node}
+        assert {path.casefold() for path in files} in ({"/d/t/s/run1", "/d/t/s/data/x"}, {"/d/t/s/run1"})
+        assert all(content.casefold() in path.casefold() for path, content in files.items())
+
+    def test_a_server_that_tells_them_apart_gets_all(self, command, monkeypatch, origin):
+        monkeypatch.setenv("BEARER_TOKEN", "t")
+        here = command(f'kind = "webdav"\ndoor = "{origin.url}"\nhome = ["/"]\n')
+        for name in ("Run1", "run1", "Data/x", "data/x"):
+            here.write(f"u/{name}", name.encode())
+            here.write(f"v/{name}", name.encode())
+        here("put", "-r", "u/", "/a/")
+        here("put", "-r", "u/Data", "v/data", "/b/")
+        here("copy", "-r", "--through", "store:/a/", "store:/c")
+        files = {path[1:]: node.content.decode() for path, node in origin.nodes.items() if node}
+        assert files == {f"{top}/{name}": name for top in "ac" for name in ("Run1", "run1", "Data/x", "data/x")} | {
+            f"b/{name}": name for name in ("Data/x", "data/x")
+        }
 
 
 class TestS3:

@@ -32,10 +32,12 @@ class PlainDav:
     digests: HEAD and GET state the adler32 of what is stored.   damages: methods whose bytes are damaged on the way.
     idle: status and body (307: address) that a method is answered with, and nothing is done.
     fold: `Run1` and `run1` are one name.   echoes: then answers spell it as it was asked for.
+    lowers: every name is stored in lower case.
     """
 
     fold: bool = False
     echoes: bool = True
+    lowers: bool = False
     tags: bool = True
     states_size: Callable[[str], bool] = lambda path: True
     page: bytes | None = None
@@ -54,6 +56,8 @@ class PlainDav:
 
     def real(self, path: str) -> str:
         """The name under which a path is there, where it is."""
+        if self.lowers:
+            return path.casefold()
         if not self.fold:
             return path
         parts = [""]
