@@ -153,11 +153,15 @@ def list_entries(connection: Connection, name: Name, path: RemotePath) -> Iterat
     """
     is_there, unlisted = not name.key, Unlisted()
     twins = _TwinMarker(lambda file: _is_bare_mark(connection, Name(name.bucket, f"{name.prefix}{file.path.name}")))
-    for page in list_pages(connection, name.bucket, name.prefix, delimiter="/"):
-        is_there = is_there or bool(page.items or page.prefixes)
-        if is_there:
-            yield None
-        yield from twins.sort(_entries_of_page(connection, name, path, page, unlisted))
+    try:
+        for page in list_pages(connection, name.bucket, name.prefix, delimiter="/"):
+            is_there = is_there or bool(page.items or page.prefixes)
+            if is_there:
+                yield None
+            yield from twins.sort(_entries_of_page(connection, name, path, page, unlisted))
+    except CtadataError:
+        yield from twins.flush()
+        raise
     yield from twins.flush()
     unlisted.raise_if_any(path)
 

@@ -94,7 +94,7 @@ def list_pages(
     Raises:
         NotFound: There is no such bucket.
         Forbidden: The key may not list this prefix.
-        ServerTrouble: The answer is no listing, or the listing does not advance.
+        ServerTrouble: The answer is no listing, or the listing does not advance. Each page that came is yielded before.
     """
     parameters = {
         "delimiter": delimiter,
@@ -116,13 +116,15 @@ def list_pages(
         if marker in page.prefixes:
             page.prefixes.remove(marker)
         fingerprints = [hash(mark) for mark in (page.token, page.marker, page.key_range) if mark]
-        if not seen.isdisjoint(fingerprints):
+        is_repeated = not seen.isdisjoint(fingerprints)
+        if not (page.key_range and hash(page.key_range) in seen):
+            yield page
+        if is_repeated:
             raise ServerTrouble("the listing does not advance: the server repeats a page")
         seen.update(fingerprints)
         empty = 0 if page.key_range else empty + 1
         if empty > _MAX_EMPTY_PAGES:
             raise ServerTrouble("the listing does not advance: page after page is empty")
-        yield page
         if page.token is not None:
             parameters["continuation-token"] = page.token
         elif page.marker is not None:

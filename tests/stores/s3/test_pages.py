@@ -125,6 +125,26 @@ def test_a_listing_that_does_not_advance_is_an_error(server, store, pages, words
     assert len(server.asked) < 1100
 
 
+@pytest.mark.parametrize(
+    ("pages", "came"),
+    [
+        ([page("t/a", more=truncated("A")), page("t/b", more=truncated("B"))], ["a", "b"]),
+        ([page("t/a", more=truncated("A")), page("t/b", more=truncated("B")), page("t/c", more=truncated("A"))], "abc"),
+        ([page("t/a", more=truncated("A")), page("t/b", more=truncated("A"))], ["a", "b"]),
+        ([page("t/a", "t/b", more=truncated())], ["a", "b"]),
+        ([page("t/a", more=truncated("A")), page("t/b", more=truncated("B")), Answer(403)], ["a", "b"]),
+    ],
+)
+def test_what_came_before_the_error_is_listed(server, store, pages, came) -> None:
+    turn = iter(range(10**6))
+    server.reply = lambda _: pages[next(turn) % len(pages)]
+    entries = []
+    with pytest.raises(CtadataError):
+        entries.extend(entry.path.name for entry in store.list(T))
+        pytest.fail("the listing ends without an error")
+    assert entries == list(came)
+
+
 @pytest.mark.parametrize("said", ["", *(f"<IsTruncated>{word}</IsTruncated>" for word in ("false", "0", "", "no"))])
 @pytest.mark.parametrize("named", NEXT)
 def test_a_page_that_names_the_next_one_is_not_the_last(server, store, said, named) -> None:
