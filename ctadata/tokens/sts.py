@@ -16,8 +16,10 @@ from urllib.parse import urlencode
 from xml.etree.ElementTree import ParseError, fromstring
 
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, ServerTrouble, Unsupported
+from ctadata.http.credentials import SigningKey
 from ctadata.http.redaction import sanitize
 from ctadata.http.rest import JsonClient, JsonResponse
+from ctadata.http.signature import signed_headers
 from ctadata.tokens.access_key_text import AccessKey
 from ctadata.tokens.token import Secret
 
@@ -68,7 +70,7 @@ class SecurityTokenService:
         role = {"RoleArn": self.role} if self.role else {}
         fields = {"Action": action, "Version": "2011-06-15", **role, "RoleSessionName": SESSION_NAME}
         fields |= {"DurationSeconds": str(LIFETIME), **more}
-        signature = _signed_headers(self.url, fields, key, self.region) if key else {}
+        signature = self._signature(fields, key) if key else {}
         headers = {"Accept": "application/xml", **signature}  # Ceph has another answer for those who accept JSON
         response = self.rest.post_form(self.url, fields, headers=headers)
         answer = _fields(response.text)
@@ -81,20 +83,12 @@ class SecurityTokenService:
         except (KeyError, ValueError):
             raise ServerTrouble(f"the answer to {action} holds no access key: {self.url}") from None
 
-
-def _signed_headers(url: str, fields: Mapping[str, str], key: AccessKey, region: str) -> Mapping[str, str]:
-    """Return the headers of a signed request (AWS Signature Version 4)."""
-    try:
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
-    except ImportError:
-        raise ConfigError("S3 needs the library boto3", hint="pip install boto3") from None
-    content_type = "application/x-www-form-urlencoded"
-    request = AWSRequest("POST", url, {"Content-Type": content_type}, urlencode(fields))
-    token = key.token.reveal() if key.token else None
-    SigV4Auth(Credentials(key.id, key.secret.reveal(), token), "sts", region).add_auth(request)
-    return {name: value for name, value in request.headers.items() if name.lower() != "content-type"}
+    def _signature(self, fields: Mapping[str, str], key: AccessKey) -> Mapping[str, str]:
+        token = key.token.reveal() if key.token else None
+        signing_key = SigningKey(key.id, key.secret.reveal(), self.region, token)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = signed_headers("POST", self.url, signing_key, "sts", headers=form, body=urlencode(fields))
+        return {name: value for name, value in headers.items() if name not in form}
 
 
 def _fields(text: str) -> dict[str, str]:

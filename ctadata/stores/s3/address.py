@@ -49,6 +49,11 @@ class Name(NamedTuple):
         """The prefix of all keys below this name."""
         return f"{self.key}/" if self.key else ""
 
+    @property
+    def has_dot_segments(self) -> bool:
+        """Whether the key holds `.` or `..` between slashes, which clients and proxies resolve in a URL."""
+        return not {".", ".."}.isdisjoint(self.key.split("/"))
+
 
 def resolve_name(root: RemotePath, path: RemotePath) -> Name:
     """Return the bucket and key of a path below the profile's root.
@@ -96,21 +101,22 @@ class Endpoint:
         payer = PAYER if profile.requester_pays else {}
         return cls(origin, named or DEFAULT_REGION, profile.addressing, named is not None, payer)
 
-    def url(self, name: Name, query: str = "", region: str | None = None) -> str:
+    def url(self, name: Name, query: str = "", region: str | None = None, *, as_is: bool = False) -> str:
         """Return the URL of an object or a bucket.
 
         Args:
             name: Without a key, the URL is the bucket's.
             query: The query, already encoded and without its question mark.
             region: The region of the bucket. Amazon has a host of its own in each region; other servers ignore this.
+            as_is: Whether the URL is sent as it is, also with `.` or `..` between slashes.
 
         Raises:
-            UsageError: No bucket or key can have this name, or no URL can carry the key: it holds `.` or `..` between
-                slashes, or half a surrogate pair.
+            UsageError: No bucket or key can have this name, or no URL can carry the key: it holds half a surrogate
+                pair, or `.` or `..` between slashes without `as_is`.
         """
         check_name(name)
-        if not {".", ".."}.isdisjoint(name.key.split("/")):
-            raise UsageError("no URL can carry this name")  # libcurl would remove the dot segments
+        if name.has_dot_segments and not as_is:
+            raise UsageError("no URL can carry this name")  # clients and proxies would remove the dot segments
         if name.version:
             query = "&".join(filter(None, (query, f"versionId={quote(name.version, safe='')}")))
         host = self.origin.host

@@ -30,6 +30,7 @@ from ctadata.http.credentials import SigningKey
 from ctadata.http.curl_pool import Route
 from ctadata.http.messages import NO_HEADERS, Accept, Body, Consumer, Response
 from ctadata.http.retries import Retries
+from ctadata.http.signature import signed_headers
 from ctadata.retry import retry
 from ctadata.stores.s3.address import Endpoint, Name
 from ctadata.stores.s3.boto3_client import (
@@ -134,16 +135,22 @@ class Connection:
         Raises:
             CtadataError: The error of any other response.
             LoginNeeded: The credentials are not valid any more. The request is not repeated.
+            UsageError: The key holds `.` or `..` between slashes, and there is no access key, or a body.
         """
 
         def send_once() -> Response:
             key = self._keys.current(self.region_of(name.bucket))
-            url = self.endpoint.url(name, query, self.quirks.regions.get(name.bucket))
+            # without a signature, a proxy that resolves the dots would lead to another object
+            as_is = name.has_dot_segments and key is not None and body is None
+            url = self.endpoint.url(name, query, self.quirks.regions.get(name.bucket), as_is=as_is)
             digest = {"x-amz-content-sha256": EMPTY_SHA256 if body is None else payload} if key else {}
+            sent = {**self.endpoint.payer, **headers, **digest}
+            if key and as_is:  # libcurl signs no such URL
+                sent, key = signed_headers(method, url, key, "s3", headers=sent), None
             return self.client.send(
                 method,
                 url,
-                headers={**self.endpoint.payer, **headers, **digest},
+                headers=sent,
                 body=body,
                 accept=accept,
                 sign=key,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
-from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Unsupported, UsageError
-from ctadata.http.credentials import SigningKey
+from ctadata.errors import CtadataError, LoginNeeded, Unsupported, UsageError
+from ctadata.http.signature import signed_url
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.listing import has_keys
@@ -97,20 +97,7 @@ def presign(connection: Connection, name: Name, request: PresignRequest) -> Link
         remark = "the link ends early, with the temporary access key"
     elif key.expires is None and key.token is not None:
         remark = "the access key is temporary, and the link ends with it if that is earlier"
-    return Link(_sign_url(connection, name, request, key), now + request.lifetime, remark=remark)
-
-
-def _sign_url(connection: Connection, name: Name, request: PresignRequest, key: SigningKey) -> str:
-    try:
-        from botocore.auth import S3SigV4QueryAuth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
-    except ImportError:
-        raise ConfigError("S3 needs the library boto3", hint="pip install boto3") from None
     query = "&".join(f"{header}={value}" for header, value in connection.endpoint.payer.items())
     url = connection.endpoint.url(name, query, connection.region_of(name.bucket))
-    aws_request = AWSRequest(request.method, url)
-    S3SigV4QueryAuth(Credentials(key.id, key.secret, key.token), "s3", key.region, expires=request.lifetime).add_auth(
-        aws_request
-    )
-    return str(aws_request.url)
+    link = signed_url(request.method, url, key, lifetime=request.lifetime)
+    return Link(link, now + request.lifetime, remark=remark)

@@ -6,11 +6,12 @@ object itself only: nothing is a directory, and a key never means the keys below
 
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import quote, unquote
 
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, UsageError
+from ctadata.errors import CtadataError, Forbidden, UsageError
 from ctadata.paths import RemotePath, refuse_userinfo
 from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Store
@@ -45,16 +46,18 @@ class RawKeys(S3Store):
         return RemotePath((bucket, encoded if key.strip(".") else encoded.replace(".", "%2E")))
 
     def delete(self, path: RemotePath, *, directory: bool = False) -> None:  # noqa: ARG002
-        """Delete the object. A key that no URL can carry is deleted by DeleteObjects with this one key.
+        """Delete the object. If its key holds `.` or `..` between slashes, no URL names it: DeleteObjects does.
 
         Raises:
             NotFound: There is no such object.
         """
         name = self.name(path)
         with add_path_to_errors(path):
-            if not {".", ".."} & set(name.key.split("/")):
+            if not name.has_dot_segments:
                 super().delete(path)
                 return
+            with contextlib.suppress(Forbidden, UsageError):  # DeleteObjects does not say what was missing
+                self.info(path)
             failures, _ = delete_keys(self.connection, name.bucket, [name.key])
             if failures:
                 raise failures[0]

@@ -185,7 +185,7 @@ class S3Store:
         """Open an object for reading; the first `send` sends the first request."""
         name = self.name(path)
         requests = ObjectGet(self.connection, name)
-        url = self.connection.endpoint.url(name)
+        url = self.connection.endpoint.url(name, as_is=True)
         tell = functools.partial(requests.entry, path)
         return HttpReader(requests, url, path, self._size, None, digests=_digests_of, entry=tell)
 
