@@ -135,13 +135,13 @@ class Connection:
         Raises:
             CtadataError: The error of any other response.
             LoginNeeded: The credentials are not valid any more. The request is not repeated.
-            UsageError: The key holds `.` or `..` between slashes, and there is no access key, or a body.
+            UsageError: The key holds `.` or `..` between slashes, and the request is no signed GET or HEAD.
         """
 
         def send_once() -> Response:
             key = self._keys.current(self.region_of(name.bucket))
             # without a signature, a proxy that resolves the dots would lead to another object
-            as_is = name.has_dot_segments and key is not None and body is None
+            as_is = name.has_dot_segments and key is not None and method in ("GET", "HEAD")
             url = self.endpoint.url(name, query, self.quirks.regions.get(name.bucket), as_is=as_is)
             digest = {"x-amz-content-sha256": EMPTY_SHA256 if body is None else payload} if key else {}
             sent = {**self.endpoint.payer, **headers, **digest}
