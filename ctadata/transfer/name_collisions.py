@@ -1,4 +1,4 @@
-"""Find names that a server takes for the same name: `Run1` and `run1` if it folds case, the two spellings of `é`."""
+"""Find names that a server takes for the same name: `Run1` and `run1`, the two spellings of `é`, `a` and `a.`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from ctadata.transfer.run import Run
 
 
 def folded(name: str) -> str:
-    """Return a form that is equal for all names that some server may take for the same name."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    """Return a form that is equal for all names that some server may take for the same name.
+
+    Windows drops dots and spaces at the end (Microsoft, "Naming Files, Paths, and Namespaces").
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).rstrip(". ")
 
 
 def similar_names(names: Iterable[str]) -> Mapping[str, str]:
@@ -30,7 +33,7 @@ def similar_names(names: Iterable[str]) -> Mapping[str, str]:
     return similar
 
 
-def refuse_other_spelling(store: Store, path: RemotePath, similar: str | None = None) -> None:
+def refuse_other_spelling(store: Store, path: RemotePath, similar: str | None = None, *, is_taken: bool = True) -> None:
     """Raise AlreadyExists if a name that was free, or one of its directories, is taken by another spelling of it.
 
     A directory that cannot be listed is not checked.
@@ -40,17 +43,23 @@ def refuse_other_spelling(store: Store, path: RemotePath, similar: str | None = 
         path: The name.
         similar: The other spelling, if the same run writes it too. It may have taken the name even if the listing shows
             the name itself: some servers keep every name in lower case.
+        is_taken: Whether it is known that the name is taken now. The listing must show it then, or the server takes it
+            for another one. Names that begin with a dot may be hidden.
     """
     while path.parts and store.features.has_directories:  # keys of objects are never folded
-        other = similar or find_other_spelling(store, path, unless_listed=True)
-        if other is not None:
-            asked, stored = escape_unprintable(path.name), escape_unprintable(other)
-            raise AlreadyExists(
-                f"{stored} exists, and this server takes it for the same name as {asked}",
-                hint="rename one of the two",
-                path=str(path),
-            )
-        path = path.parent
+        asked, (is_listed, other) = escape_unprintable(path.name), _look_in_listing(store, path)
+        if similar or (other and not is_listed):
+            stored = f"{escape_unprintable(similar or other or '')} exists"
+        elif is_taken and is_listed is False and not path.name.startswith("."):
+            stored = "another file exists"
+        else:
+            path, is_taken = path.parent, False
+            continue
+        raise AlreadyExists(
+            f"{stored}, and this server takes it for the same name as {asked}",
+            hint="rename one of the two",
+            path=str(path),
+        )
 
 
 def keep_apart(run: Run, *paths: RemotePath, local: Path | None = None) -> bool:
@@ -79,22 +88,20 @@ def keep_apart(run: Run, *paths: RemotePath, local: Path | None = None) -> bool:
     return failure is None
 
 
-def find_other_spelling(store: Store, path: RemotePath, *, unless_listed: bool = False) -> str | None:
-    """Return another spelling of the name of `path` that its directory lists; None if there is none.
+def find_other_spelling(store: Store, path: RemotePath) -> str | None:
+    """Return another spelling of the name of `path` that its directory lists; None if there is none."""
+    return _look_in_listing(store, path)[1]
 
-    Args:
-        store: The store. Its listing shows the names as they are stored.
-        path: The name.
-        unless_listed: Return None if the name itself is listed too.
-    """
-    other: str | None = None
+
+def _look_in_listing(store: Store, path: RemotePath) -> tuple[bool | None, str | None]:
+    """Return whether the directory of `path` lists its name, None if it cannot be listed, and another spelling."""
+    is_listed, other = False, None
     try:
         for entry in store.list(path.parent):
             if entry.path.name == path.name:
-                if unless_listed:
-                    return None
+                is_listed = True
             elif folded(entry.path.name) == folded(path.name):
                 other = entry.path.name
     except CtadataError:
-        return None
-    return other
+        return None, None
+    return is_listed, other

@@ -41,10 +41,10 @@ def _in_normal_form(run: Run, sources: Iterable[Source]) -> Iterator[Source]:
 
 def _without_similar(run: Run, sources: Iterable[Source]) -> Iterator[Source]:
     """Refuse a source if the server takes its collection for that of an earlier one."""
-    first: dict[str, RemotePath] = {}
+    first: dict[tuple[str, ...], RemotePath] = {}
     for source in sources:
         if isinstance(source, UploadSource):
-            other = first.setdefault(folded(str(source.target)), source.target)
+            other = first.setdefault(tuple(map(folded, source.target.parts)), source.target)
             if other != source.target and not keep_apart(run, other, source.target, local=source.tree):
                 continue
         yield source

@@ -192,7 +192,7 @@ def _explain(run: Run, source: UploadSource, error: CtadataError) -> CtadataErro
     """Return the error, or a clearer one if another spelling of the name is why the collection was missing."""
     try:
         if source.is_new:
-            refuse_other_spelling(run.store, source.target)
+            refuse_other_spelling(run.store, source.target, is_taken=False)
     except AlreadyExists as other:
         return other
     return error

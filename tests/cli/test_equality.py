@@ -311,6 +311,36 @@ class TestFolding:
         (left,) = [path for path in dav.nodes if path.casefold() == "/d/data/x"]
         assert dav.read(left) == b"first"
 
+    @pytest.mark.parametrize("echoes", [False, True])
+    @pytest.mark.parametrize("end", [".", " ", "_"])
+    def test_a_name_that_is_taken_and_not_listed_is_another_one(self, command, monkeypatch, echoes, end):
+        """Windows drops dots and spaces at the end of a name; another server might drop any character."""
+        monkeypatch.setenv("BEARER_TOKEN", "t")
+        with plain_dav(drops=end, echoes=echoes) as dav:
+            dav.nodes["/d"] = None
+            here = command(f'kind = "webdav"\ndoor = "{dav.url}"\nhome = ["/"]\n')
+            here.write("u/a", b"first")
+            here.write("u/sub/x", b"first")
+            here("put", "-r", "u/", "/d/")
+            here.write(f"u/a{end}", b"other")
+            here.write(f"u/sub{end}/x", b"other")
+            for _ in range(2):
+                output = here("put", "-r", "u/", "/d/", check=None)
+                assert "exists, and this server takes it for the same name" in output
+                assert [dav.read("/d/a"), dav.read("/d/sub/x")] == [b"first", b"first"]
+
+    @pytest.mark.parametrize("end", [".", " "])
+    def test_nor_do_two_names_that_windows_takes_for_one(self, command, monkeypatch, end):
+        monkeypatch.setenv("BEARER_TOKEN", "t")
+        with plain_dav(drops=end) as dav:
+            dav.nodes["/d"] = None
+            here = command(f'kind = "webdav"\ndoor = "{dav.url}"\nhome = ["/"]\n')
+            for name in ("a", f"a{end}", "sub/x", f"sub{end}/x"):
+                here.write(f"u/{name}", name.encode())
+            output = here("put", "-r", "u/", "/d/", check=6)
+            assert output.count("takes it for the same name") == 2
+            assert {path for path, file in dav.nodes.items() if file} == {"/d/a", "/d/sub/x"}
+
     def test_a_sync_that_deletes_keeps_the_only_copy(self, folding):
         here, dav = folding
         here.write("u/Run1", b"first")

@@ -32,12 +32,13 @@ class PlainDav:
     digests: HEAD and GET state the adler32 of what is stored.   damages: methods whose bytes are damaged on the way.
     idle: status and body (307: address) that a method is answered with, and nothing is done.
     fold: `Run1` and `run1` are one name.   echoes: then answers spell it as it was asked for.
-    lowers: every name is stored in lower case.
+    lowers: every name is stored in lower case.   drops: characters that it drops at the end of a name.
     """
 
     fold: bool = False
     echoes: bool = True
     lowers: bool = False
+    drops: str = ""
     tags: bool = True
     states_size: Callable[[str], bool] = lambda path: True
     page: bytes | None = None
@@ -58,6 +59,8 @@ class PlainDav:
         """The name under which a path is there, where it is."""
         if self.lowers:
             return path.casefold()
+        if self.drops:
+            return "/".join(part.rstrip(self.drops) for part in path.split("/"))
         if not self.fold:
             return path
         parts = [""]
@@ -86,7 +89,7 @@ class PlainDav:
 
 
 @contextmanager
-def plain_dav(**settings: bool) -> Iterator[PlainDav]:
+def plain_dav(**settings: object) -> Iterator[PlainDav]:
     """A running server."""
     dav = PlainDav(**settings)  # type: ignore[arg-type]
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"dav": dav}))
