@@ -49,17 +49,13 @@ def refuse_other_spelling(store: Store, path: RemotePath, similar: str | None = 
     while path.parts and store.features.has_directories:  # keys of objects are never folded
         asked, (is_listed, other) = escape_unprintable(path.name), _look_in_listing(store, path)
         if similar or (other and not is_listed):
-            stored = f"{escape_unprintable(similar or other or '')} exists"
-        elif is_taken and is_listed is False and not path.name.startswith("."):
-            stored = "another file exists"
-        else:
-            path, is_taken = path.parent, False
-            continue
-        raise AlreadyExists(
-            f"{stored}, and this server takes it for the same name as {asked}",
-            hint="rename one of the two",
-            path=str(path),
-        )
+            stored = escape_unprintable(similar or other or "")
+            what = f"{stored} exists, and this server takes it for the same name as {asked}"
+            raise AlreadyExists(what, hint="rename one of the two", path=str(path))
+        if is_taken and is_listed is False and not path.name.startswith("."):
+            what = f"{asked} exists, and the listing does not show it: this server takes another name for it"
+            raise AlreadyExists(what, hint="a shorter name without special characters may work", path=str(path))
+        path, is_taken = path.parent, False
 
 
 def keep_apart(run: Run, *paths: RemotePath, local: Path | None = None) -> bool:

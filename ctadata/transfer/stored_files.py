@@ -16,6 +16,7 @@ from ctadata.fibers import Beside, Condition
 from ctadata.paths import RemotePath
 from ctadata.stores.channel import for_each
 from ctadata.transfer.moved_files import MovedFiles, MovingRun
+from ctadata.transfer.new_names import NewNames
 from ctadata.transfer.read_after_write import wait_for_entry
 
 LARGE = 1000
@@ -49,12 +50,14 @@ class StoredFiles:
 
     Attributes:
         moved: Finds the versions of those that were moved to their names.
+        new_names: The names of those that are new.
     """
 
     def __init__(self, run: MovingRun) -> None:
         """Send no request yet."""
         self._run = run
         self.moved = MovedFiles(run)
+        self.new_names = NewNames()
         known = run.store.features.digests
         self._has_digests = "adler32" in known if known else None  # None: the server has not answered yet
         self._directories: dict[RemotePath, _Directory] = {}

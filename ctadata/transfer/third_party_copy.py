@@ -220,7 +220,8 @@ def _copy_one(run: Run, source: CopySource, item: CopyItem, existing: Entry | No
                 if source.in_place
                 else _CopyAttempts(run, source, item, side)
             )
-            end = run.retry(functools.partial(attempts.attempt, step), after=RETRIED)
+            with run.stored.new_names.adding(item.target) if step is Step.CREATE else contextlib.nullcontext():
+                end = run.retry(functools.partial(attempts.attempt, step), after=RETRIED)
             verified, digest = attempts.verified, attempts.digest
             check_name_works(run, item.target, end)
             if end not in UNMOVED and attempts.stored_entry is not None:
@@ -300,6 +301,7 @@ class _CopyAttempts:
             if step is Step.REPLACE:
                 raise
             refuse_other_spelling(run.store, target, find_other_spelling(self.source.store, self.item.entry.path))
+            run.stored.new_names.refuse_misplaced(run.store, target)
             existing = run.store.info(target)
             if existing.is_directory:
                 raise

@@ -326,6 +326,7 @@ class UploadAttempts:
         if step is Step.REPLACE:
             raise AlreadyExists("the storage does not replace this file", path=str(self.target))
         refuse_other_spelling(self.run.store, self.target, self.similar)
+        self.run.stored.new_names.refuse_misplaced(self.run.store, self.target)
         existing = self.run.store.info(self.target)
         if existing.is_directory:
             raise AlreadyExists("a directory has this name on the storage", path=str(self.target))

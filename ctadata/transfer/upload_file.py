@@ -132,8 +132,9 @@ def upload_open_file(
         hashing = not run.store.features.digests_uploads
         source = FileSource(run, str(target), fd, status, hashing)
         upload = UploadAttempts(run, rights, target, source, is_seen=is_seen, similar=similar)
-        step = run.retry(functools.partial(upload.attempt, step), after=RETRIED)
-        check_name_works(run, target, step)
+        with run.stored.new_names.adding(target) if step is Step.CREATE else contextlib.nullcontext():
+            step = run.retry(functools.partial(upload.attempt, step), after=RETRIED)
+            check_name_works(run, target, step)
     state, why = UNMOVED.get(step, (State.DONE, ""))
     outcome = Outcome(state, target, local, status.st_size, time.monotonic() - began, why=why)
     if upload is not None and state is State.DONE:

@@ -286,6 +286,13 @@ class TestRm:
         ]
         assert box.files.exists(f"/{tree}/run1/b.h5")
 
+    @pytest.mark.parametrize("flags", [["-n"], ["-r", "-n"]])
+    def test_what_would_fail(self, run, tree, flags):
+        assert "nope" in run("rm", *flags, f"{tree}/nope", check=3).err
+        ended = run("rm", *flags, f"{tree}/nope", f"{tree}/a.fits", check=6)
+        assert "nope" in ended.err and ended.lines == [f"delete {tree}/a.fits (2.0 KiB)"]
+        run("rm", "-f", *flags, f"{tree}/nope", check=0)
+
     @pytest.mark.parametrize("path", ["/", "home:", "~/", "lst", HOME, "lst/users/*"])
     def test_root_and_home_stay(self, run, box, tree, path):
         assert "is never deleted or moved" in run("rm", "-r", "--yes", path, check=2).err

@@ -32,13 +32,12 @@ class PlainDav:
     digests: HEAD and GET state the adler32 of what is stored.   damages: methods whose bytes are damaged on the way.
     idle: status and body (307: address) that a method is answered with, and nothing is done.
     fold: `Run1` and `run1` are one name.   echoes: then answers spell it as it was asked for.
-    lowers: every name is stored in lower case.   drops: characters that it drops at the end of a name.
+    stores_as: the name under which a name is stored.
     """
 
     fold: bool = False
     echoes: bool = True
-    lowers: bool = False
-    drops: str = ""
+    stores_as: Callable[[str], str] = str
     tags: bool = True
     states_size: Callable[[str], bool] = lambda path: True
     page: bytes | None = None
@@ -57,12 +56,8 @@ class PlainDav:
 
     def real(self, path: str) -> str:
         """The name under which a path is there, where it is."""
-        if self.lowers:
-            return path.casefold()
-        if self.drops:
-            return "/".join(part.rstrip(self.drops) for part in path.split("/"))
         if not self.fold:
-            return path
+            return "/".join(map(self.stores_as, path.split("/")))
         parts = [""]
         for part in path.strip("/").split("/"):
             above = "/".join(parts) + "/"

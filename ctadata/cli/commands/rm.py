@@ -88,9 +88,11 @@ def rm(
             raise UsageError(
                 "-r asks before it deletes, but nobody can answer here", hint="--yes deletes without asking"
             )
+        results: list[Entry | CtadataError] = [*failed, *doomed]
         if dry_run:
             _print_doomed(context, doomed)
-            raise typer.Exit(0)
+            command_context.for_each(results, lambda _: None)
+            return
         asks = bool(trees) and not yes
         usages = _usages(context, doomed) if asks else []
         if asks and not _confirm(context, doomed, usages):
@@ -106,7 +108,6 @@ def rm(
             if context.verbose:
                 say(f"deleted {short_line(entry)}")
 
-        results: list[Entry | CtadataError] = [*failed, *doomed]
         command_context.for_each(results, delete, threads=THREADS)
 
 

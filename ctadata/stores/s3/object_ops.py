@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
-from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped
+from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, ServerTrouble, Stopped, UsageError
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.stores.s3.address import Name
@@ -102,6 +102,8 @@ def _delete_one(connection: Connection, name: Name) -> CtadataError | None:
         raise
     except NotFound:
         return None
+    except UsageError as error:  # its deletion was asked for in a list of keys
+        return ServerTrouble(f"{error.what}, and the server has not confirmed its deletion")
     except CtadataError as error:
         return error
     return None

@@ -271,6 +271,7 @@ def test_a_key_with_dots_never_means_another_key(store, stub) -> None:
     with pytest.raises(PartialFailure) as caught:
         store.delete_tree(RemotePath(("d",)))
     assert [failure.path for failure in caught.value.failures] == ["/d/../a"]
+    assert caught.value.failures[0].exit_code == ServerTrouble.exit_code
     assert [asked.target.rpartition("/")[2] for asked in stub.requests("DELETE")] == ["b"]
     stub.faults.clear()
     assert get(store, A) == b"x"
