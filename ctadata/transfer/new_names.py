@@ -42,7 +42,8 @@ class NewNames:
     def refuse_misplaced(self, store: Store, path: RemotePath) -> None:
         """Raise AlreadyExists if another new file of the same directory is there, and the listing does not show it.
 
-        It may be the file that has taken the name `path`. A directory that cannot be listed is not checked.
+        It may be the file that has taken the name `path`. A directory that cannot be listed is not checked. This costs
+        a listing, and a request for each file of the directory that is in work.
         """
         if not store.features.has_directories:  # keys of objects are stored as they are
             return

@@ -301,7 +301,6 @@ class _CopyAttempts:
             if step is Step.REPLACE:
                 raise
             refuse_other_spelling(run.store, target, find_other_spelling(self.source.store, self.item.entry.path))
-            run.stored.new_names.refuse_misplaced(run.store, target)
             existing = run.store.info(target)
             if existing.is_directory:
                 raise
@@ -309,6 +308,7 @@ class _CopyAttempts:
             if again in UNMOVED:
                 run.discard(temporary)
                 return again
+            run.stored.new_names.refuse_misplaced(run.store, target)
             run.store.move(temporary, target, replace=True)
         return step
 

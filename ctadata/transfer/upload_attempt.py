@@ -326,11 +326,13 @@ class UploadAttempts:
         if step is Step.REPLACE:
             raise AlreadyExists("the storage does not replace this file", path=str(self.target))
         refuse_other_spelling(self.run.store, self.target, self.similar)
-        self.run.stored.new_names.refuse_misplaced(self.run.store, self.target)
         existing = self.run.store.info(self.target)
         if existing.is_directory:
             raise AlreadyExists("a directory has this name on the storage", path=str(self.target))
-        return plan_for_taken_name(self.source.as_local_file(), existing, self.run.rules)
+        again = plan_for_taken_name(self.source.as_local_file(), existing, self.run.rules)
+        if again not in UNMOVED:
+            self.run.stored.new_names.refuse_misplaced(self.run.store, self.target)
+        return again
 
     def _has_moved(self, temporary: RemotePath) -> bool:
         """Return whether the move happened although its answer was lost."""
