@@ -91,12 +91,12 @@ def find_other_spelling(store: Store, path: RemotePath) -> str | None:
 
 def _look_in_listing(store: Store, path: RemotePath) -> tuple[bool | None, str | None]:
     """Return whether the directory of `path` lists its name, None if it cannot be listed, and another spelling."""
-    is_listed, other = False, None
+    is_listed, other, form = False, None, folded(path.name)
     try:
         for entry in store.list(path.parent):
             if entry.path.name == path.name:
                 is_listed = True
-            elif folded(entry.path.name) == folded(path.name):
+            elif folded(entry.path.name) == form:
                 other = entry.path.name
     except CtadataError:
         return None, None

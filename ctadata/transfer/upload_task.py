@@ -61,20 +61,8 @@ def upload_task(run: Run, rights: Rights, item: UploadItem) -> Task:
         rights: Known limits of the token; shared by all files of the run.
         item: The file.
     """
-    task = run.task(
-        item.target,
-        item.local,
-        planned_size(item.local),
-        functools.partial(
-            upload_file,
-            run,
-            rights,
-            item.local,
-            item.target,
-            item.existing,
-            is_seen=item.is_seen,
-            similar=item.similar,
-        ),
-    )
+    send = functools.partial(upload_file, run, rights, item.local, item.target, item.existing)
+    work = functools.partial(send, is_seen=item.is_seen, similar=item.similar)
+    task = run.task(item.target, item.local, planned_size(item.local), work)
     task.item = item
     return task

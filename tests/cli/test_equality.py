@@ -360,7 +360,6 @@ class TestFolding:
                 f'kind = "webdav"\ndoor = "{dav.url}"\nhome = ["/"]\n'
                 f'[profiles.origin]\nkind = "webdav"\ndoor = "{origin.url}"\nhome = ["/"]\n'
             )
-
             for name in pair:
                 here.write(f"u/{name}", content[name])
                 origin.put(f"/u/{name}", content[name])
