@@ -123,7 +123,7 @@ def stdout_is_terminal() -> bool:
 
 def write_line(line: str) -> None:
     """Write one line to stdout; on a terminal, with escapes for control characters."""
-    write_text(_printed(line))
+    write_text((_escape(line) if stdout_is_terminal() else line) + "\n")
 
 
 def write_lines(lines: Iterable[str]) -> None:
@@ -131,26 +131,23 @@ def write_lines(lines: Iterable[str]) -> None:
     group: list[str] = []
 
     def write_group() -> None:
-        text = "".join(group)
+        text = "\n".join([*group, ""])
         group.clear()
         write_text(text)
 
     try:
-        for line in lines:
-            group.append(_printed(line))
+        for line in map(_escape, lines) if stdout_is_terminal() else lines:
+            group.append(line)
             if len(group) == LINES:
                 write_group()
     finally:
         write_group()
 
 
-def _printed(line: str) -> str:
-    """Return the line as stdout gets it."""
-    if stdout_is_terminal():
-        from ctadata.printable import escape_unprintable
+def _escape(line: str) -> str:
+    from ctadata.printable import escape_unprintable
 
-        line = escape_unprintable(line)
-    return line + "\n"
+    return escape_unprintable(line)
 
 
 def write_text(text: str) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble, Unnameable
 from ctadata.namespace.filters import Filters
-from ctadata.namespace.walk import WALKERS, Node, walk
+from ctadata.namespace.walk import WALKERS, Emit, Node, walk
 from ctadata.paths import RemotePath
 from ctadata.printable import escape_unprintable
 from ctadata.stores.base import Store
-from ctadata.stores.channel import for_each
+from ctadata.stores.channel import for_each_batch
 
 ErrorCallback = Callable[[CtadataError], object]
 """Receives each error of a listing. Several threads may call it."""
@@ -57,18 +58,26 @@ def list_tree(
     """
     incomplete: list[Incomplete] = []
 
-    def expand(node: RemotePath, emit: Callable[[Node[RemotePath] | Entry], object]) -> None:
-        def take(entry: Entry) -> None:
+    has_filters = bool(filters)
+    deepest = len(path.parts) + depth if depth is not None else sys.maxsize
+
+    def select(entries: Sequence[Entry]) -> Iterator[Entry | Node[RemotePath]]:
+        for entry in entries:
+            is_directory = entry.is_directory
             if entry.path.is_temporary:
-                return
-            inside = entry.path.relative_to(path)
-            if filters.takes_directory(inside) if entry.is_directory else filters.takes(inside):
-                emit(entry)
-            if entry.is_directory and filters.enters(inside) and (depth is None or len(inside) < depth):
-                emit(Node(entry.path))
+                continue
+            inside = entry.path.relative_to(path) if has_filters else ()
+            if not has_filters or (filters.takes_directory(inside) if is_directory else filters.takes(inside)):
+                yield entry
+            if is_directory and len(entry.path.parts) < deepest and (not has_filters or filters.enters(inside)):
+                yield Node(entry.path)
+
+    def expand(node: RemotePath, emit: Emit[RemotePath, Entry]) -> None:
+        def take(entries: Sequence[Entry]) -> None:
+            emit(*select(entries))
 
         try:
-            for_each(store.list(node), take)
+            for_each_batch(store.list(node), take)
         except Incomplete as error:
             if on_error is None:
                 incomplete.append(error)

@@ -16,13 +16,14 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ctadata.resources import BusyMeter, limit_walkers
 from ctadata.stores.channel import Channel
 
 N = TypeVar("N")
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 WAITING = 20_000
 """The largest number of items that wait, some 10 MB.
@@ -53,7 +54,14 @@ class _Stopped(Exception):
     """Nobody takes items any more."""
 
 
-Expand = Callable[[N, Callable[[Node[N] | T], object]], None]
+class Emit(Protocol[N, T_contra]):
+    """Takes what `expand` finds in a node: many values of a large directory cost little more than one."""
+
+    def __call__(self, *values: Node[N] | T_contra) -> object:
+        """Take further nodes and items."""
+
+
+Expand = Callable[[N, Emit[N, T]], None]
 """Emits what lies in a node, through the function that it receives."""
 
 
@@ -167,10 +175,11 @@ class _Walk(Generic[N, T]):
     def _expand(self, node: N) -> None:
         found: list[N] = []
 
-        def emit(value: Node[N] | T) -> None:
-            if isinstance(value, Node):
-                found.append(value.value)
-            elif not self.items.put((value,)) or self.ended:
+        def emit(*values: Node[N] | T) -> None:
+            items = [value for value in values if not isinstance(value, Node)]
+            if len(items) < len(values):
+                found.extend(value.value for value in values if isinstance(value, Node))
+            if items and (not self.items.put(items) or self.ended):
                 raise _Stopped
 
         with contextlib.suppress(_Stopped):

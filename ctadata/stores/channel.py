@@ -155,6 +155,15 @@ def for_each(items: Iterable[T], take: Callable[[T], object]) -> bool:
     return has_any
 
 
+def for_each_batch(items: Iterable[T], take: Callable[[Sequence[T]], None]) -> None:
+    """Call `take` with the items that come together, in this thread, like `for_each`."""
+    if isinstance(items, ThreadedIterator):
+        items.produce(take)
+        return
+    for item in items:
+        take((item,))
+
+
 def _iterate_in_thread(produce: Produce[T]) -> Generator[T, None, None]:
     channel: Channel[T] = Channel()
     threading.Thread(target=_run, args=(produce, channel), name="ctadata-listing", daemon=True).start()

@@ -18,13 +18,15 @@ def parse_date(date: str | None) -> float | None:
 
     Args:
         date: `Sat, 21 Nov 2026 03:36:32 GMT` (RFC 9110 section 5.6.7), `2026-11-21T03:36:32Z` (ISO 8601), or one of the
-            older forms that Python's `email.utils` reads. A date without a zone is UTC.
+            older forms that Python's `email.utils` reads, with or without blanks around it. A date without a zone is
+            UTC.
 
     Returns:
         None if the text is empty, is no date, or lies outside the years 1 to 9999.
     """
     if not date or not date.isascii():
         return None
+    date = date.strip()
     for read in (_parse_rfc1123, _parse_iso, _parse_email_date):
         try:
             moment = read(date)

@@ -37,13 +37,16 @@ class SeenEntries:
 
     def take(self, entry: Entry) -> int | None:
         """Remember the entry if its name is new; else return the first fingerprint of this name."""
-        key = hash(entry.path.parts[-1])
-        first = self._recent.get(key, self._older.get(key))
-        if first is None:
-            if len(self._recent) >= self._kept:
-                self._recent, self._older = {}, self._recent
-            self._recent[key] = fingerprint(entry)
-        return first
+        key, recent = hash(entry.path.parts[-1]), self._recent
+        if key in recent:
+            return recent[key]
+        if key in self._older:
+            return self._older[key]
+        if len(recent) >= self._kept:
+            self._older = recent
+            recent = self._recent = {}
+        recent[key] = fingerprint(entry)
+        return None
 
 
 def contradiction_error(path: RemotePath) -> ServerTrouble:

@@ -23,5 +23,5 @@ def read_creation_date(client: Client, url: str) -> float | None:
         raise ServerTrouble(f"the server does not speak WebDAV: {response.status} {response.reason}")
     for member in read_members(response.body):
         for date in member.iterfind(".//{DAV:}creationdate"):
-            return parse_date((date.text or "").strip())
+            return parse_date(date.text)
     return None

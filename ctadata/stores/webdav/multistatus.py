@@ -190,19 +190,19 @@ class Multistatus:
     def _take_member(self, path: RemotePath, texts: dict[str, str], status: int) -> None:
         if self._alone:
             return
-        if status in _GONE:
-            self._mark_ambiguous(path, self._statements.find(path.name))
-        elif status >= 300:
-            self.unlisted.add(refusal_error(status, escape_unprintable(str(path))))
-        else:
+        if status < 300:
             entry = _entry(path, texts)
             first = self._statements.take(entry)
             if first is None:
                 self._entries.append(entry)
-                if path in self.ambiguous:
+                if self.ambiguous and path in self.ambiguous:
                     self.ambiguous[path] = fingerprint(entry)
             elif first != fingerprint(entry):
                 self._mark_ambiguous(path, first)
+        elif status in _GONE:
+            self._mark_ambiguous(path, self._statements.find(path.name))
+        else:
+            self.unlisted.add(refusal_error(status, escape_unprintable(str(path))))
 
     def _mark_ambiguous(self, path: RemotePath, first: int | None) -> None:
         if len(self.ambiguous) < MAX_AMBIGUOUS or path in self.ambiguous:
@@ -255,7 +255,7 @@ def _is_directory(texts: dict[str, str]) -> bool:
 
 def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
     get_text = texts.get
-    mtime, tag = parse_date(get_text(MTIME, "").strip()), get_text(ETAG, "").strip()
+    mtime, tag = parse_date(get_text(MTIME)), get_text(ETAG, "").strip()
     etag = tag if tag.endswith('"') else _quote_etag(tag)
     if _is_directory(texts):
         return listed_entry(path, Kind.DIRECTORY, None, mtime, etag, NO_CHECKSUMS, None)
