@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.counted import counted
+from bench.counted import small_file_calls, starts
 from bench.far import ceiling
 from bench.figures import Row
 from bench.open import open_at_pools, open_far, open_whole
@@ -31,7 +31,7 @@ EVERYTHING = {
     **WORKS,
     "far": (small_far,),
     "processes": (two_processes,),
-    "counted": (counted,),
+    "counted": (small_file_calls, starts),
     "shares": (shares,),
     "open": (open_far, open_at_pools, open_whole),
     "s3": (s3,),

@@ -39,14 +39,18 @@ MILLISECONDS = 120
 Calls = collections.Counter[tuple[str, str]]
 
 
-def counted(at: Setting) -> Iterator[Row]:
-    """Calls for each small file, and processor time until the first request."""
+def small_file_calls(_: Setting) -> Iterator[Row]:
+    """Calls for each small file."""
     for (verb, door), most in CALLS.items():
         words = [sys.executable, "-m", "bench.counted", "calls", verb, door]
         done = subprocess.run(words, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
         yield alone(f"{verb} a small file, door: {door}", "calls", [float(done.stdout)], Target(most, most=True))
+
+
+def starts(at: Setting) -> Iterator[Row]:
+    """Processor time until the first request."""
     for command in COMMANDS:
-        best = min(_start(at.ours, command) for _ in range(STARTS))
+        best = min(_start(at.ours_program, command) for _ in range(STARTS))
         work = f"start of {command[0]} to its first request"
         yield alone(work, "ms", [best], Target(MILLISECONDS, most=True), note="processor time, best of 10")
 

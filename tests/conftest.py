@@ -163,6 +163,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """A run that does not end, as for a thread that a test has left, shows all threads, and ends."""
     if not hasattr(config, "workerinput"):  # a worker waits for its controller, which ends it
+        sys.stdout.flush()  # the exit would lose the closing line in a pipe
         faulthandler.dump_traceback_later(LINGERING, exit=True, file=sys.__stderr__ or 2)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import far, figures, measure, setting, table, trees
+from bench import counted, far, figures, measure, setting, table, trees
 from bench.figures import Target
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +121,15 @@ def test_the_time_of_a_client_that_does_a_share_is_that_of_the_whole(tmp_path: P
     assert isinstance(took, list)
     assert took[0].cpu >= 1.0
     assert took[0].seconds >= 1.0
+
+
+def test_the_start_of_our_program_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counted, "STARTS", 1)
+    ours = Path(sys.executable).with_name("cta-data-direct")
+    at = setting.Setting(None, tmp_path, tmp_path, setting.QUICK, ours, Path(), Path(), lambda _: None)  # type: ignore[arg-type]
+    rows = list(counted.starts(at))
+    assert [row.work.split()[2] for row in rows] == ["list", "get", "put"]
+    assert all(row.ours and row.ours > 1 for row in rows)
 
 
 def test_a_tree_has_what_was_asked_for(tmp_path: Path) -> None:

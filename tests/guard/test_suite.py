@@ -119,7 +119,7 @@ def test_it(): threading.Thread(target=threading.Event().wait, name="left").star
 
 
 def test_a_run_ends_though_a_test_has_left_a_thread(suite):
-    said = suite(LEFT)
+    said = suite(LEFT, PYTHONUNBUFFERED="")
     assert "1 passed" in said
     assert "Timeout" in said[said.index("1 passed") :]
     assert "wait" in said[said.index("Timeout") :]

@@ -34,18 +34,7 @@ from ctadata.stores.duplicates import SeenEntries, contradiction_error, fingerpr
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.hrefs import HrefResolver, strip_origin
 from ctadata.stores.webdav.response_template import Templates
-from ctadata.stores.webdav.responses import (
-    CHECKSUMS,
-    COLLECTION,
-    ETAG,
-    HREF,
-    ISCOLLECTION,
-    LOCALITY,
-    MTIME,
-    SIZE,
-    Responses,
-    parse_status_line,
-)
+from ctadata.stores.webdav.responses import Responses, Texts, parse_status_line
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -100,7 +89,7 @@ class Multistatus:
         self._collection = collection
         self._alone = alone
         self._hrefs = HrefResolver(root, root.join(collection.parts), raw=raw, alone=alone)
-        self._waiting: list[tuple[str, dict[str, str], int]] = []
+        self._waiting: list[tuple[str, Texts, int]] = []
         self._waiting_bytes = 0
         self._entries: list[Entry] = []
         self._responses = Responses(self._respond, str(collection), known=templates)
@@ -131,9 +120,9 @@ class Multistatus:
         entries, self._entries = self._entries, []
         return entries
 
-    def _respond(self, texts: dict[str, str], status: int) -> None:
+    def _respond(self, texts: Texts, status: int) -> None:
         """Take one response."""
-        href = texts.get(HREF, "")
+        href = texts.href or ""
         if name := self._hrefs.plain_name(href):
             self._take_member(self._collection / name, texts, status or 200)
             return
@@ -145,7 +134,7 @@ class Multistatus:
             self._place_waiting()
         else:
             self._waiting.append((href, texts, status))
-            self._waiting_bytes += sum(map(len, texts.values()))
+            self._waiting_bytes += sum(map(len, filter(None, texts)))
             if len(self._waiting) >= WAITING or self._waiting_bytes > _WAITING_BYTES:
                 self._decide(ended=False)
 
@@ -162,7 +151,7 @@ class Multistatus:
         for each in waiting:
             self._place(*each)
 
-    def _place(self, href: str, texts: dict[str, str], status: int) -> None:
+    def _place(self, href: str, texts: Texts, status: int) -> None:
         name, status = self._hrefs.name(href), status or 200
         if name is None:
             self.unlisted.add_name(href)
@@ -176,7 +165,7 @@ class Multistatus:
                 return
             self._take_member(path, texts, status)
 
-    def _take_requested(self, texts: dict[str, str], status: int) -> None:
+    def _take_requested(self, texts: Texts, status: int) -> None:
         if not self.status:
             self.status = status
             self.requested = _entry(self._collection, texts) if status < 300 else None
@@ -187,7 +176,7 @@ class Multistatus:
             if not self._alone and any(each.size and not each.is_directory for each in (self.requested, again)):
                 self.unlisted.add(contradiction_error(self._collection))  # perhaps a member with a false href
 
-    def _take_member(self, path: RemotePath, texts: dict[str, str], status: int) -> None:
+    def _take_member(self, path: RemotePath, texts: Texts, status: int) -> None:
         if self._alone:
             return
         if status < 300:
@@ -247,19 +236,18 @@ def refusal_error(status: int, path: str = "") -> CtadataError:
     return meaning.error(f"{meaning.words}: {status}", hint=meaning.hint, path=path, status=status)
 
 
-def _is_directory(texts: dict[str, str]) -> bool:
-    if ISCOLLECTION not in texts:
-        return COLLECTION in texts
-    return COLLECTION in texts or texts[ISCOLLECTION].strip().upper() in ("1", "T", "TRUE")
+def _is_directory(texts: Texts) -> bool:
+    if texts.iscollection is None:
+        return texts.collection is not None
+    return texts.collection is not None or texts.iscollection.strip().upper() in ("1", "T", "TRUE")
 
 
-def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
-    get_text = texts.get
-    mtime, tag = parse_date(get_text(MTIME)), get_text(ETAG, "").strip()
+def _entry(path: RemotePath, texts: Texts) -> Entry:
+    mtime, tag = parse_date(texts.mtime), (texts.etag or "").strip()
     etag = tag if tag.endswith('"') else _quote_etag(tag)
     if _is_directory(texts):
         return listed_entry(path, Kind.DIRECTORY, None, mtime, etag, NO_CHECKSUMS, None)
-    size, checksums = get_text(SIZE, "").strip(), get_text(CHECKSUMS)
+    size, checksums = (texts.size or "").strip(), texts.checksums
     return listed_entry(
         path,
         Kind.FILE,
@@ -267,7 +255,7 @@ def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
         mtime,
         etag,
         parse_digests(checksums) if checksums else NO_CHECKSUMS,
-        get_text(LOCALITY, "").strip() or None,
+        (texts.locality or "").strip() or None,
     )
 
 

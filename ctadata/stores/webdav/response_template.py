@@ -16,8 +16,9 @@ the same bytes, so `Templates` keeps the templates of one listing for the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 PLAIN = ("", "utf-8", "us-ascii", "iso-8859-1")
@@ -53,17 +54,17 @@ class ResponseTemplate:
 
     Attributes:
         pattern: Matches such a response, with one group for each text that may differ.
-        names: The name of the element for each group.
-        same: The texts that do not differ, by the name of the element.
+        same: The texts that do not differ, and None for those that such a response has not.
+        pick: Returns the wanted texts from all groups and `same`.
         status: The HTTP status of the response itself; 0 if it has none.
     """
 
     pattern: re.Pattern[str]
-    names: tuple[str, ...]
-    same: Mapping[str, str]
+    same: tuple[str | None, ...]
+    pick: Callable[[tuple[str | None, ...]], tuple[str | None, ...]]
     status: int
 
-    def read(self, content: str, at: int) -> tuple[dict[str, str], int] | None:
+    def read(self, content: str, at: int) -> tuple[tuple[str | None, ...], int] | None:
         """Read the response that begins at offset `at`.
 
         Args:
@@ -71,14 +72,10 @@ class ResponseTemplate:
             at: The offset of the response.
 
         Returns:
-            The texts by the name of the element, and the offset of the end; None if the response has another form.
+            The wanted texts, and the offset of the end; None if the response has another form.
         """
         match = self.pattern.match(content, at)
-        if match is None:
-            return None
-        texts = dict(zip(self.names, match.groups(), strict=False))
-        texts.update(self.same)
-        return texts, match.end()
+        return None if match is None else (self.pick(match.groups() + self.same), match.end())
 
 
 class Templates:
@@ -87,6 +84,11 @@ class Templates:
     def __init__(self) -> None:
         """Start without templates."""
         self._known: tuple[bytes, list[ResponseTemplate]] = b"", []
+
+    def head_of(self, content: bytes) -> bytes:
+        """Return the head of the last listing if these first bytes of another one begin with it; else nothing."""
+        head = self._known[0]
+        return head if content.startswith(head) else b""
 
     def find(self, head: bytes) -> list[ResponseTemplate]:
         """Return the list of templates for a listing, which may append the ones that it learns.
@@ -105,13 +107,14 @@ class Templates:
         return templates
 
 
-def learn_template(raw: str, texts: Sequence[Text], status: int) -> ResponseTemplate | None:
+def learn_template(raw: str, texts: Sequence[Text], status: int, wanted: Sequence[str]) -> ResponseTemplate | None:
     """Return the template of a response that expat has parsed.
 
     Args:
         raw: The bytes of the response as latin-1, from the end of the response before it.
         texts: The texts that count, in the order of their offsets, which are relative to `raw`.
         status: The HTTP status of the response itself; 0 if it has none.
+        wanted: The names of the elements whose texts the template reads; two at least.
 
     Returns:
         None if no template can be made of this response.
@@ -127,5 +130,8 @@ def learn_template(raw: str, texts: Sequence[Text], status: int) -> ResponseTemp
             names.append(name)
             at = stop
     constant = {name: text for name, text in read.items() if name not in names}
-    template = ResponseTemplate(re.compile(pattern + re.escape(raw[at:])), tuple(names), constant, status)
-    return template if template.read(raw, 0) == (read, len(raw)) else None
+    all_names = [*names, *constant, *(name for name in wanted if name not in read)]
+    same = tuple(map(constant.get, all_names[len(names) :]))
+    pick = itemgetter(*map(all_names.index, wanted))
+    template = ResponseTemplate(re.compile(pattern + re.escape(raw[at:])), same, pick, status)
+    return template if template.read(raw, 0) == (tuple(map(read.get, wanted)), len(raw)) else None

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import NamedTuple
 from xml.parsers import expat
 
 from ctadata.errors import CtadataError, ServerTrouble
@@ -37,14 +38,17 @@ _STATUS = (4, _DAV + "status")
 _COLLECTION = (6, _DAV + "collection")
 _ERROR = _DAV + "error"
 
-HREF = _DAV + "href"
-COLLECTION = _DAV + "collection"
-SIZE = _DAV + "getcontentlength"
-MTIME = _DAV + "getlastmodified"
-ETAG = _DAV + "getetag"
-ISCOLLECTION = _DAV + "iscollection"
-CHECKSUMS = "http://www.dcache.org/2013/webdav Checksums"
-LOCALITY = "http://srm.lbl.gov/StorageResourceManager FileLocality"
+_ELEMENTS = (
+    _HREF[1],
+    _COLLECTION[1],
+    _DAV + "iscollection",
+    _DAV + "getcontentlength",
+    _DAV + "getlastmodified",
+    _DAV + "getetag",
+    "http://www.dcache.org/2013/webdav Checksums",
+    "http://srm.lbl.gov/StorageResourceManager FileLocality",
+)
+"""The names of the elements, in the order of the fields of `Texts`."""
 
 _TEXTS = {_HREF, _RESPONSE_STATUS, _STATUS}
 _PROPERTY = 5  # the depth of every property, requested or not
@@ -55,13 +59,29 @@ _PROPERTIES = 64  # properties of a response that are kept at most, besides the 
 _TAG = 1024  # bytes of a tag at most that may begin in one block and end in the next
 _GONE = (404, 410)
 
-_REQUESTED = {SIZE, MTIME, ETAG, ISCOLLECTION, CHECKSUMS, LOCALITY, COLLECTION}
+_REQUESTED = {*_ELEMENTS[1:]}
 
 _EXCEPTIONS = {"NotFound": 404, "Forbidden": 403, "NotAuthenticated": 401, "Locked": 423, "ServiceUnavailable": 503}
 """The endings of the names of Sabre's exceptions, and the HTTP status that each stands for."""
 
-Report = Callable[[dict[str, str], int], None]
-"""Receives one response: its texts by element name (COLLECTION is among them for a collection), and its status."""
+
+class Texts(NamedTuple):
+    """The texts of one response; None for an element that it has not. `collection` is empty for a collection."""
+
+    href: str | None = None
+    collection: str | None = None
+    iscollection: str | None = None
+    size: str | None = None
+    mtime: str | None = None
+    etag: str | None = None
+    checksums: str | None = None
+    locality: str | None = None
+
+
+_make_texts: Callable[[tuple[str | None, ...]], Texts] = partial(tuple.__new__, Texts)
+
+Report = Callable[[Texts, int], None]
+"""Receives one response: its texts, and its status."""
 
 
 class Responses:
@@ -125,7 +145,7 @@ class Responses:
         """Read the complete responses, and pass expat what it may have of the next one."""
         pending = bytes(self._pending)
         content = pending.decode("latin-1")
-        at = self._follow(content, 0)
+        at = self._follow(content, self._read_known_head(pending))
         while end := END.search(pending, at):
             self._ask_expat(pending, content, at, end)
             at = self._follow(content, end.end())
@@ -139,6 +159,14 @@ class Responses:
         """Take note that the body has ended."""
         self._parse(bytes(self._pending), last=True)
 
+    def _read_known_head(self, pending: bytes) -> int:
+        """Pass expat no more than the head of a listing that begins like the last one; return its length."""
+        if self._given or not self._known or not (head := self._known.head_of(pending)):
+            return 0
+        self._parse(head)
+        self._rests, self._templates = self._plain, self._known.find(head)
+        return len(head)
+
     def _follow(self, content: str, at: int) -> int:
         """Read the responses that the templates match, from offset `at` on; return the offset of the end."""
         has_read = self._rests
@@ -148,7 +176,8 @@ class Responses:
                 while read := template.read(content, at):  # the next response often has the same form
                     has_read = True
                     texts, at = read
-                    self._report(texts, template.status)
+                    self._reported += 1
+                    self._report(_make_texts(texts), template.status)
         return at
 
     def _ask_expat(self, pending: bytes, content: str, at: int, end: re.Match[bytes]) -> None:
@@ -164,7 +193,8 @@ class Responses:
             and end.end() - at <= _LEARNT
         ):
             texts, status = self._last
-            template = learn_template(content[at : end.end()], [t._replace(stop=t.stop - base) for t in texts], status)
+            texts = [text._replace(stop=text.stop - base) for text in texts]
+            template = learn_template(content[at : end.end()], texts, status, _ELEMENTS)
             self._templates += [template] if template else []
 
     def _parse(self, block: bytes, *, last: bool = False) -> None:
@@ -201,7 +231,7 @@ class Responses:
             if self._known and not self._reported and self._parser.CurrentByteIndex < len(self._first):
                 self._templates = self._known.find(self._first[: self._parser.CurrentByteIndex])
         elif place == _COLLECTION:
-            self._held.append(Text(COLLECTION, "", 0))
+            self._held.append(Text(_COLLECTION[1], "", 0))
         elif name == _ERROR and depth <= 2:
             self._error = {}
         elif depth == 1 and name != _DAV + "multistatus":
@@ -251,7 +281,7 @@ class Responses:
 
     def _take(self, place: tuple[int, str], text: Text) -> None:
         if place[0] == _PROPERTY:
-            if text.name in _REQUESTED or (len(self._held) < _PROPERTIES and text.name != HREF):
+            if text.name in _REQUESTED or (len(self._held) < _PROPERTIES and text.name != _HREF[1]):
                 self._held.append(text)
         elif place == _STATUS:
             self._held_status = parse_status_line(text.text)
@@ -269,9 +299,10 @@ class Responses:
         self._found, self._refused = False, 0
         self._ended, self._since = self._parser.CurrentByteIndex, 0
         values = {text.name: text.text for text in texts}
-        for href in [text.text for text in texts if text.name == HREF] or [""]:  # several share one status: 14.24
+        described = Texts(*map(values.get, _ELEMENTS))
+        for href in [text.text for text in texts if text.name == _HREF[1]] or [""]:  # several share one status: 14.24
             self._reported += 1
-            self._report({**values, HREF: href}, status)
+            self._report(described._replace(href=href), status)
 
 
 @lru_cache(maxsize=64)

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from ctadata.errors import ServerTrouble
 from ctadata.stores.webdav.response_template import FORMS, ResponseTemplate, Templates, Text, learn_template
-from ctadata.stores.webdav.responses import Responses
+from ctadata.stores.webdav.responses import Responses, Texts
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.xml"))
 KNOWN = Templates()
 """The templates that one listing of these tests leaves for the next."""
 
-Said = tuple[list[tuple[dict[str, str], int]], str]
+Said = tuple[list[tuple[Texts, int]], str]
 
 
 def read(body: bytes, cuts: list[int], *, forms: int, known: Templates | None = None) -> Said:
     """All that is told of a body in blocks that end at `cuts`; the words of an error are the last thing told."""
-    told: list[tuple[dict[str, str], int]] = []
-    responses = Responses(lambda texts, status: told.append((dict(texts), status)), "/t", forms=forms, known=known)
+    told: list[tuple[Texts, int]] = []
+    responses = Responses(lambda *response: told.append(response), "/t", forms=forms, known=known)
     places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
     try:
         for start, stop in itertools.pairwise(places):
@@ -37,7 +37,8 @@ def read(body: bytes, cuts: list[int], *, forms: int, known: Templates | None = 
 
 def assert_the_same(body: bytes, cuts: list[int]) -> None:
     expat = read(body, [], forms=0)
-    for known in (None, KNOWN):
+    again = Templates()
+    for known in (None, KNOWN, again, again, again):
         learnt = read(body, cuts, forms=8, known=known)
         if expat[1]:  # where a body is broken, what is said of it before may differ, and where it is put
             assert learnt[1]
@@ -72,16 +73,27 @@ def test_templates_read_most_responses_of_a_server(server: str, monkeypatch: pyt
     assert fits > len(told) / 2 + 8  # each learnt form is tried once on itself
 
 
-def test_the_next_listing_of_a_server_needs_expat_for_the_directory_alone() -> None:
-    known, body = Templates(), listing(*[one(f"/t/{i}") for i in range(4)])
+def test_the_later_listings_of_a_server_need_expat_for_no_response() -> None:
+    known, body = Templates(), listing(*[one(f"/t/{i}", between="\n") for i in range(4)])
     handled = []
-    for _ in range(2):
+    for _ in range(4):
         responses = Responses(lambda *_: None, "/t", known=known)
         respond = responses._respond
         responses._respond = lambda respond=respond: handled.append(respond())  # type: ignore[method-assign]
         responses.feed(body)
         responses.close()
-    assert len(handled) == 2 + 1  # the first response, and the one that the template is learnt from
+    assert len(handled) == 2 + 1  # the first response, the one that a template is learnt from, and the first again
+
+
+def test_an_error_after_responses_that_templates_read_breaks_the_listing_off() -> None:
+    known, body = Templates(), listing(*[one(f"/t/{i}", between="\n") for i in range(4)])
+    error = b"<D:error><s:exception xmlns:s='http://sabredav.org/ns'>Sabre\\DAV\\Exception\\NotFound</s:exception></D:error>"
+    broken = body.replace(b"</D:multistatus>", error + b"</D:multistatus>")
+    for _ in range(3):
+        read(body, [], forms=8, known=known)
+    told, words = read(broken, [], forms=8, known=known)
+    assert len(told) == 4
+    assert words.startswith("the server broke off its listing")
 
 
 def test_templates_are_for_listings_that_begin_alike() -> None:
@@ -98,7 +110,7 @@ def test_a_list_of_templates_that_is_full_is_not_kept() -> None:
     templates = known.find(b"<a>")
     assert known.find(b"<a>") is templates is not known.find(b"<b>")
     templates = known.find(b"<a>")
-    templates += [learn_template("<b>x</b>", [Text("b", "x", 4)], 0)] * FORMS
+    templates += [learn_template("<b>x</b>", [Text("b", "x", 4)], 0, ("b", "c"))] * FORMS
     assert known.find(b"<a>") == []
 
 
