@@ -106,13 +106,10 @@ def listed_entry(
     The initialization of a frozen dataclass calls a function for each attribute. A listing creates millions of entries,
     so this function sets the attributes first and then makes the object an entry: both classes have the same slots.
     """
-    entry: Any = _new(_Unfrozen)
+    entry: Any = object.__new__(_Unfrozen)
     entry.path, entry.kind, entry.size, entry.mtime = path, kind, size, mtime
     entry.etag, entry.checksums, entry.locality = etag, checksums, locality
     entry.alias_of = entry.kept_mtime = entry.response = None
     entry.has_twin = entry.is_catalogued = False
     entry.__class__ = Entry
     return entry  # type: ignore[no-any-return]
-
-
-_new = object.__new__

@@ -68,14 +68,14 @@ _EXCEPTIONS = {"NotFound": 404, "Forbidden": 403, "NotAuthenticated": 401, "Lock
 class Texts(NamedTuple):
     """The texts of one response; None for an element that it has not. `collection` is empty for a collection."""
 
-    href: str | None = None
-    collection: str | None = None
-    iscollection: str | None = None
-    size: str | None = None
-    mtime: str | None = None
-    etag: str | None = None
-    checksums: str | None = None
-    locality: str | None = None
+    href: str | None
+    collection: str | None
+    iscollection: str | None
+    size: str | None
+    mtime: str | None
+    etag: str | None
+    checksums: str | None
+    locality: str | None
 
 
 _make_texts: Callable[[tuple[str | None, ...]], Texts] = partial(tuple.__new__, Texts)
